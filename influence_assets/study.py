@@ -1,0 +1,80 @@
+"""`data/study.yaml`: what is run, by which models, in which size. One file, one validated value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from resources.messages import Role
+from resources.yamlfiles import load_yaml
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FilterSettings(_Part):
+    """Thresholds of the statement filters (docs/personas.md says what each does)."""
+
+    min_words: int = Field(default=3, ge=1)
+    max_words: int = Field(default=40, ge=1)
+    label_confidence: float = Field(default=0.2, ge=0, le=0.5)
+    diversity: float = Field(default=0.86, gt=0, le=1)
+    cross_persona: float = Field(default=0.95, gt=0, le=1)
+
+
+class PersonaSettings(_Part):
+    """How many personas and statements, and how hard generation tries before it says that a persona is short."""
+
+    frameworks: tuple[str, ...] = Field(min_length=1)
+    per_framework: int | None = Field(default=None, ge=2)
+    agree_per_persona: int = Field(default=30, ge=1, description="kept statements per persona and label")
+    statements_per_request: int = Field(default=5, ge=1, le=50)
+    max_rounds: int = Field(default=6, ge=1, le=100)
+    filters: FilterSettings = FilterSettings()
+
+
+class SteerabilitySettings(_Part):
+    """The design of the steerability measurement."""
+
+    methods: tuple[str, ...] = (
+        "none",
+        "name",
+        "description",
+        "examples",
+        "description_and_examples",
+        "inferred_description",
+    )
+    n_steer: tuple[int, ...] = (4,)
+    repeats: int = Field(default=1, ge=1)
+    pairs: int | None = Field(
+        default=None, ge=1, description="random tests per persona beside its own; all when absent"
+    )
+    test_per_persona: int | None = Field(default=None, ge=2, description="test statements per persona; all when absent")
+    min_mass: float = Field(default=0.5, ge=0, le=1)
+    draws: int = Field(default=1000, ge=100)
+
+
+class Study(_Part):
+    """One study. `roles` maps each role to the models that play it; judges may be several."""
+
+    name: str = Field(min_length=1, max_length=200)
+    seed: int = Field(default=0, ge=0)
+    roles: dict[Role, tuple[str, ...]] = Field(default_factory=dict)
+    budget_usd: float | None = Field(default=None, ge=0)
+    automation: bool = False
+    personas: PersonaSettings
+    steerability: SteerabilitySettings = SteerabilitySettings()
+
+    @model_validator(mode="after")
+    def _roles_are_filled(self) -> Study:
+        for role in (Role.GENERATOR, Role.FILTER_JUDGE):
+            if not self.roles.get(role):
+                raise ValueError(f"the role {role.value} has no model; name one under roles")
+        return self
+
+
+def load_study(path: Path) -> Study:
+    """`data/study.yaml`, validated."""
+    return load_yaml(path, Study)

@@ -1,0 +1,159 @@
+"""Reading YAML that people edit: strict, bounded, and every complaint with file, line, field, value and fix.
+
+Duplicate keys, anchors that multiply (alias bombs), non-string keys, NaN and oversized files are refused before a
+schema sees them. Unknown keys are refused by the schema.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from resources.errors import InputError
+
+MAX_BYTES = 16 * 1024 * 1024
+
+T = TypeVar("T", bound=BaseModel)
+
+# Where each value stands: the path of keys and indices to its line.
+Lines = dict[tuple[str | int, ...], int]
+
+
+def load_yaml(path: Path, schema: type[T]) -> T:
+    """The file as a value of `schema`, or an `InputError` that names file:line, field, value and fix."""
+    tree, lines = read_tree(path)
+    try:
+        return schema.model_validate(tree)
+    except ValidationError as error:
+        raise _first_problem(path, lines, error) from None
+
+
+def read_tree(path: Path) -> tuple[Any, Lines]:
+    """The file as plain values, with the line of each."""
+    node = _compose(path)
+    lines: Lines = {}
+    return (_build(path, node, (), lines) if node is not None else None), lines
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", place=path, fix="create the file or mend its rights"
+        ) from None
+    if len(raw) > MAX_BYTES:
+        raise InputError("is larger than 16 MiB", place=path, value=len(raw), fix="split it")
+    try:
+        loader = yaml.CSafeLoader(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "is not UTF-8", place=path, value=raw[error.start : error.start + 8], fix="save it as UTF-8"
+        ) from None
+    except yaml.YAMLError as error:
+        raise _syntax(path, error) from None
+    try:
+        for event in iter(lambda: loader.get_event() if loader.check_event() else None, None):
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError(
+                    "aliases are not allowed",
+                    place=f"{path}:{event.start_mark.line + 1}",
+                    value=f"*{event.anchor}",
+                    fix="write the value out",
+                )
+        loader.dispose()
+        return yaml.compose(raw.decode("utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise _syntax(path, error) from None
+    except RecursionError:
+        raise InputError("is nested too deeply", place=path, fix="flatten it") from None
+
+
+def _syntax(path: Path, error: yaml.YAMLError) -> InputError:
+    mark = getattr(error, "problem_mark", None)
+    place = f"{path}:{mark.line + 1}" if mark else str(path)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return InputError(f"is not YAML: {problem}", place=place, fix="mend the syntax (indentation, quotes, colons)")
+
+
+def _build(path: Path, node: yaml.Node, at: tuple[str | int, ...], lines: Lines) -> Any:
+    line = node.start_mark.line + 1
+    lines[at] = line
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(path, node, at, lines)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(path, item, (*at, i), lines) for i, item in enumerate(node.value)]
+    value = _scalar(path, node, at, line)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(
+            "is not a finite number", place=f"{path}:{line}", field=dotted(at), value=value, fix="write a number"
+        )
+    return value
+
+
+def _mapping(path: Path, node: yaml.MappingNode, at: tuple[str | int, ...], lines: Lines) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = (
+            _scalar(path, key_node, at, key_node.start_mark.line + 1) if isinstance(key_node, yaml.ScalarNode) else None
+        )
+        place = f"{path}:{key_node.start_mark.line + 1}"
+        if not isinstance(key, str):
+            raise InputError("the key is not a string", place=place, field=dotted(at), value=key, fix="quote it")
+        if key in result:
+            raise InputError(
+                "the key stands twice", place=place, field=dotted((*at, key)), value=key, fix="keep one of them"
+            )
+        result[key] = _build(path, value_node, (*at, key), lines)
+    return result
+
+
+def _scalar(path: Path, node: yaml.Node, at: tuple[str | int, ...], line: int) -> Hashable:
+    # A fresh constructor per scalar: the safe constructor knows null, bool, int, float, date and str, nothing else.
+    try:
+        value = yaml.constructor.SafeConstructor().construct_object(node)
+    except (yaml.YAMLError, ValueError, OverflowError):
+        raise InputError(
+            "is not a plain value",
+            place=f"{path}:{line}",
+            field=dotted(at),
+            value=node.value,
+            fix="quote it if it is text",
+        ) from None
+    if not isinstance(value, str | int | float | bool | None):
+        raise InputError(
+            "is neither text nor number", place=f"{path}:{line}", field=dotted(at), value=node.value, fix="quote it"
+        )
+    return value
+
+
+def _first_problem(path: Path, lines: Lines, error: ValidationError) -> InputError:
+    first = error.errors(include_url=False)[0]
+    at = tuple(first["loc"])
+    known = next((at[:n] for n in range(len(at), -1, -1) if at[:n] in lines), ())
+    line = lines.get(known, 1)
+    problem, fix = _explain(first["type"], first["msg"])
+    return InputError(problem, place=f"{path}:{line}", field=dotted(at), value=first.get("input"), fix=fix)
+
+
+def _explain(kind: str, message: str) -> tuple[str, str]:
+    if kind == "extra_forbidden":
+        return "is not a known field", "remove it or mend its spelling"
+    if kind == "missing":
+        return "is missing", "add it"
+    text = message.removeprefix("Value error, ")
+    problem, _, fix = text.partition("; ")
+    return (problem[0].lower() + problem[1:], fix or "change the value")
+
+
+def dotted(at: tuple[str | int, ...]) -> str:
+    """`("personas", 2, "name")` as `personas[2].name`."""
+    text = ""
+    for part in at:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
