@@ -29,5 +29,5 @@ class Models(Protocol):
     async def choose_many(
         self, requests: Sequence[Request], options: Sequence[str], on_progress: Progress | None = None
     ) -> list[OptionProbabilities]:
-        """Distributions in the order of the requests; cached ones are looked up together, the rest are asked at once."""
+        """Distributions in the order of the requests; cached ones are looked up together, the rest asked at once."""
         ...

@@ -94,7 +94,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What `generate` brings back. `text` is what the model wrote, as far as it came, also when the status is not ok."""
+    """What `generate` brings back. `text` is what the model wrote, as far as it came, whatever the status."""
 
     request_id: str
     status: Status
