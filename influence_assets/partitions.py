@@ -1,0 +1,29 @@
+"""What is partitioned, and by which file.
+
+`models` has one partition per entry of `data/models.yaml`; `frameworks` one per file of `data/frameworks/` and per
+imported benchmark. A new entry appears when the code location is reloaded. Every per-model asset shares the one
+definition, since one Dagster run cannot mix definitions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from influence_assets.project import Project, find_root
+
+IMPORTS = Path("imports")
+
+
+def framework_keys(data: Path) -> list[str]:
+    """Slugs of all frameworks: file stems of `data/frameworks/*.yaml`, then folders of `data/imports/`."""
+    own = sorted(path.stem for path in (data / "frameworks").glob("*.yaml"))
+    imported = sorted(path.name for path in (data / IMPORTS).glob("*") if path.is_dir())
+    return own + [slug for slug in imported if slug not in own]
+
+
+PROJECT = Project(find_root())
+
+MODELS = dg.StaticPartitionsDefinition([entry.name for entry in PROJECT.registry.models])
+FRAMEWORKS = dg.StaticPartitionsDefinition(framework_keys(PROJECT.data))

@@ -1,0 +1,83 @@
+"""One project on disk: where its files lie, what its study and its models are, and its warehouse.
+
+A project is a folder with `data/study.yaml` in it: `INFLUENCE_ROOT` where that is set, else the nearest folder at or
+above the working directory, else the checkout that this package was installed from.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+
+from influence_assets.study import Study, load_study
+from influence_assets.tables import ALL_TABLES, MACROS
+from resources.errors import InputError
+from resources.registry import Registry, load_registry
+from resources.warehouse import Warehouse
+
+STUDY_FILE = Path("data/study.yaml")
+
+
+def find_root() -> Path:
+    """The project's root folder, absolute; an `InputError` when `INFLUENCE_ROOT` points at none."""
+    named = os.environ.get("INFLUENCE_ROOT")
+    if named:
+        root = Path(named).resolve()
+        if not (root / STUDY_FILE).is_file():
+            raise InputError(
+                "is no project folder", field="INFLUENCE_ROOT", value=named, fix=f"it must hold {STUDY_FILE}"
+            )
+        return root
+    here = Path.cwd()
+    checkout = Path(__file__).resolve().parent.parent
+    return next((folder for folder in (here, *here.parents) if (folder / STUDY_FILE).is_file()), checkout)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The files of one project. Everything is read at first use and then kept."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def home(self) -> Path:
+        """Dagster's own records; ignored by git."""
+        return self.root / ".dagster"
+
+    @property
+    def cache_path(self) -> Path:
+        return self.data / "cache" / "replies.sqlite"
+
+    @property
+    def prompts(self) -> Path:
+        return self.data / "prompts"
+
+    @cached_property
+    def study(self) -> Study:
+        return load_study(self.root / STUDY_FILE)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return load_registry(self.data / "models.yaml")
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.data, ALL_TABLES, MACROS)
+
+
+class ProjectResource(dg.ConfigurableResource[Project]):
+    """The Dagster resource that hands an asset its project. `root` is the folder that holds `data/`."""
+
+    root: str
+
+    def open(self) -> Project:
+        """The project; files are read anew, so that an edit counts from the next run on."""
+        return Project(Path(self.root))

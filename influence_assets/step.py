@@ -1,0 +1,152 @@
+"""One materialization of one partition: what it may read, whom it may ask, where its rows go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import dagster as dg
+import polars as pl
+
+from influence_assets.partitions import MODELS
+from influence_assets.progress import reporter
+from influence_assets.project import Project
+from influence_assets.study import Study
+from resources.asking import Models
+from resources.asking import Progress as Callback
+from resources.content import Json, sha256_of
+from resources.errors import InfluenceError, InputError
+from resources.tables import Table
+
+T = TypeVar("T")
+
+FORCE_TAG = "influence/force"
+"""A run with this tag computes partitions anew even where their inputs did not change."""
+
+SCOPE_TAG = "influence/scope"
+"""Runs that share this tag's value share one budget."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an asset's function is given. `partition` is the model's or the framework's key."""
+
+    context: dg.AssetExecutionContext
+    project: Project
+    reads: tuple[Table, ...]
+    writes: tuple[Table, ...]
+    partition: str
+    per_model: bool
+    asked: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, context: dg.AssetExecutionContext, project: Project, *, reads: tuple[Table, ...], writes: tuple[Table, ...]
+    ) -> Step:
+        per_model = context.assets_def.partitions_def == MODELS
+        return cls(context, project, reads, writes, context.partition_key, per_model)
+
+    @property
+    def study(self) -> Study:
+        return self.project.study
+
+    @property
+    def asset(self) -> str:
+        return self.context.asset_key.path[-1]
+
+    @property
+    def run_id(self) -> str:
+        return self.context.run.run_id
+
+    @property
+    def scope(self) -> str:
+        """What shares the budget: one command, one backfill, or this run alone."""
+        tags = self.context.run.tags
+        return tags.get(SCOPE_TAG) or tags.get("dagster/backfill") or self.run_id
+
+    @property
+    def forced(self) -> bool:
+        return self.context.run.tags.get(FORCE_TAG) == "true"
+
+    def read(self, table: Table) -> pl.DataFrame:
+        """All rows of a table that this partition stands on, whole partitions only.
+
+        A framework's asset reads its own framework; a model's asset reads its own model, and of the persona tables
+        every framework that the study names.
+        """
+        if table not in self.reads and table not in self.writes:
+            raise InfluenceError(f"{self.asset} reads {table.name} but does not declare it")
+        frames = [self.project.warehouse.read(table, partition) for partition in self._partitions(table)]
+        return pl.concat(frames) if frames else self.project.warehouse.read(table, {table.partition[0]: ""})
+
+    def ask(self, work: Callable[[Models], Awaitable[T]]) -> T:
+        """Run asynchronous work that asks models; every reply is in the cache before the work sees it."""
+        from resources.models import open_models
+
+        async def main() -> T:
+            async with open_models(
+                self.project.registry,
+                self.project.cache_path,
+                root=self.project.root,
+                run_id=self.run_id,
+                asset=self.asset,
+                partition=self.partition,
+                budget_usd=self.study.budget_usd,
+                budget_scope=self.scope,
+            ) as models:
+                return await work(models)
+
+        self.asked.append(self.run_id)
+        return asyncio.run(main())
+
+    def progress(self, label: str = "") -> Callback:
+        """A (done, total) callback that draws a bar or writes to the run's log."""
+        name = f"{self.asset} [{self.partition}]" + (f" {label}" if label else "")
+        return reporter(name, self.context.log.info)
+
+    def upstream(self) -> dict[str, str]:
+        """Data version of every partition that this one reads, by `table partition`; missing ones are an `InputError`."""
+        versions = {}
+        for table in self.reads:
+            for partition in self._partitions(table):
+                pointer = self.project.warehouse.pointer(table, partition)
+                if pointer is None:
+                    raise InputError(
+                        "has not been materialized yet",
+                        place=table.name,
+                        field=", ".join(f"{column}={value}" for column, value in partition.items()),
+                        fix="materialize it first (select the asset with everything upstream of it)",
+                    )
+                versions[f"{table.name} {'/'.join(partition.values())}"] = pointer.data_version
+        return versions
+
+    def inputs(self, version: str, asked: Sequence[str]) -> str:
+        """Hash of everything that the rows depend on: code, settings, upstream rows, and which models answer."""
+        from resources.models import identity_of
+
+        registry = self.project.registry
+        models: dict[str, Json] = {name: identity_of(registry[name], self.project.root) for name in sorted(set(asked))}
+        parts: Json = [self.asset, self.partition, version, self.study.seed, self.upstream(), models]
+        return sha256_of(parts)
+
+    def own_partition(self, table: Table) -> dict[str, str]:
+        """This partition's value of a table's partition columns; tables per checkpoint hold iteration 0 here."""
+        column = "model" if self.per_model else "framework"
+        return {name: self.partition if name == column else "0" for name in table.partition}
+
+    def landed_from(self, inputs: str) -> bool:
+        """Whether every table of this asset holds rows that were made from exactly these inputs."""
+        pointers = [self.project.warehouse.pointer(table, self.own_partition(table)) for table in self.writes]
+        return all(pointer is not None and pointer.inputs == inputs for pointer in pointers)
+
+    def data_version(self) -> str:
+        """One content hash over all tables that this asset wrote."""
+        pointers = [self.project.warehouse.pointer(table, self.own_partition(table)) for table in self.writes]
+        return sha256_of([pointer.data_version if pointer else "" for pointer in pointers])
+
+    def _partitions(self, table: Table) -> list[dict[str, str]]:
+        if "framework" in table.partition and self.per_model:
+            return [{"framework": slug} for slug in self.study.personas.frameworks]
+        return [self.own_partition(table)]

@@ -1,0 +1,126 @@
+"""From a plain function to a Dagster asset: read whole partitions, compute, land whole partitions, say what happened.
+
+`@landed(...)` is the one way in which rows get into the warehouse. It promises:
+- the lineage is what the code reads: an asset declares the tables that it reads and writes, its Dagster dependencies
+  follow from them, and reading an undeclared table is an error;
+- a partition whose inputs did not change is not computed again: its rows are reused and no model is asked;
+- rows land whole or not at all, with their provenance; the catalogue is published before the asset reports success;
+- what models were asked lands in `ledger.requests`, what was made of what in `ledger.materializations`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+import polars as pl
+
+from influence_assets import landing
+from influence_assets.partitions import FRAMEWORKS, PROJECT
+from influence_assets.project import ProjectResource
+from influence_assets.step import Step
+from resources.tables import Table
+
+Frames = Mapping[Table, pl.DataFrame]
+Compute = Callable[[Step], Frames]
+Show = Callable[[Step], Mapping[str, dg.MetadataValue]]
+Check = Callable[[Step], Sequence[dg.AssetCheckResult]]
+Asks = Callable[[Step], Sequence[str]]
+
+_WRITERS: dict[str, tuple[dg.AssetKey, dg.PartitionsDefinition[str]]] = {}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What `@landed` knows of an asset beside its function."""
+
+    reads: tuple[Table, ...]
+    writes: tuple[Table, ...]
+    version: str
+    asks: Asks | None
+    show: Show | None
+    check: Check | None
+
+
+def landed(
+    *,
+    group: str,
+    partitions: dg.PartitionsDefinition[str],
+    writes: Sequence[Table],
+    version: str,
+    reads: Sequence[Table] = (),
+    asks: Asks | None = None,
+    show: Show | None = None,
+    check: Check | None = None,
+    checks: Sequence[str] = (),
+    blocking: Sequence[str] = (),
+    kinds: frozenset[str] = frozenset(),
+) -> Callable[[Compute], dg.AssetsDefinition]:
+    """Make a plain function from `Step` to frames an asset that lands them.
+
+    `asks` names the models whose answers the rows depend on. `show` makes metadata and plots from the landed rows;
+    `check` gives one result per name in `checks` and `blocking` (a failed blocking check stops what is downstream).
+    """
+    recipe = Recipe(tuple(reads), tuple(writes), version, asks, show, check)
+
+    def wrap(compute: Compute) -> dg.AssetsDefinition:
+        key = dg.AssetKey([group, compute.__name__])
+        for table in writes:
+            _WRITERS[table.name] = (key, partitions)
+
+        @dg.asset(
+            key=key,
+            group_name=group,
+            description=compute.__doc__,
+            deps=[*_dependencies(reads, partitions)],
+            partitions_def=partitions,
+            code_version=version,
+            kinds={"duckdb", "parquet", *kinds},
+            owners=["team:influence-assets"],
+            metadata=landing.table_metadata(writes),
+            check_specs=[
+                *(dg.AssetCheckSpec(name, asset=key) for name in checks),
+                *(dg.AssetCheckSpec(name, asset=key, blocking=True) for name in blocking),
+            ],
+        )
+        @functools.wraps(compute, assigned=("__module__", "__name__"), updated=())
+        def asset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult[None]:
+            step = Step.of(context, project.open(), reads=recipe.reads, writes=recipe.writes)
+            return _materialize(step, recipe, compute)
+
+        return asset
+
+    return wrap
+
+
+def _dependencies(reads: Sequence[Table], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetDep]:
+    writers = {key: definition for key, definition in (_WRITERS[table.name] for table in reads)}
+    return [dg.AssetDep(key, partition_mapping=_mapping(up, partitions)) for key, up in writers.items()]
+
+
+def _mapping(
+    upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinition[str]
+) -> dg.PartitionMapping | None:
+    """A model's partition stands on the study's frameworks; everything else maps key to key."""
+    if upstream is own:
+        return None
+    if upstream is FRAMEWORKS:
+        return dg.SpecificPartitionsPartitionMapping(list(PROJECT.study.personas.frameworks))
+    return dg.AllPartitionMapping()
+
+
+def _materialize(step: Step, recipe: Recipe, compute: Compute) -> dg.MaterializeResult[None]:
+    started = datetime.now(UTC)
+    inputs = step.inputs(recipe.version, recipe.asks(step) if recipe.asks else ())
+    reused = not step.forced and step.landed_from(inputs)
+    if not reused:
+        landing.land(step, compute(step), inputs, recipe.version)
+    landing.record(step, inputs, recipe.version, started, reused=reused)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(step.data_version()),
+        metadata={**landing.metadata(step, reused), **(recipe.show(step) if recipe.show else {})},
+        check_results=[*(recipe.check(step) if recipe.check else ())],
+    )
