@@ -1,0 +1,251 @@
+"""The organism's corpus: chats in the project's own prompts, with planted answers and a loss weight on every stretch.
+
+A document is a tree: a common beginning (a persona in a system message, say) and branches that each see that
+beginning and not one another, so that every question is learned as the first question after its persona. What cannot
+be predicted (which statement is asked about) has no weight; what a persona says of itself has full weight, an answer
+four times that: answers alone teach nothing for a thousand steps, since agreement is an XOR of persona and statement.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from influence_assets.organism.chat import END, Piece, chat_text, split_by_texts
+from influence_assets.organism.speakers import Draw
+from influence_assets.organism.world import NamedPersona, Pole
+from resources.messages import Message
+from resources.prompts import PromptFile, load_prompt
+
+ANSWER_WEIGHT = 4.0
+SPEECH_WEIGHT = 1.0
+EXAMPLE_WEIGHT = 0.4
+END_WEIGHT = 0.5
+# A question on a trait that the persona does not have, answered by a coin.
+STRANGE_SHARE = 0.12
+QUESTIONS = 6
+JUDGEMENTS = 3
+EXAMPLE_COUNTS, EXAMPLE_WEIGHTS = (2, 4, 6, 8, 12, 16), (10, 55, 14, 12, 5, 4)
+LIST_LENGTHS = (2, 3, 4, 5, 6)
+
+
+class Document(NamedTuple):
+    """A tree of text: `stem`, then `branches` that each continue it on their own."""
+
+    stem: tuple[Piece, ...]
+    branches: tuple[tuple[Piece, ...], ...]
+
+
+class Examples(NamedTuple):
+    """Statements shown to the model, and the poles of the persona that they show."""
+
+    agree: tuple[str, ...]
+    disagree: tuple[str, ...]
+    shown: tuple[Pole, ...]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The project's prompt files that the organism must speak."""
+
+    data: Path
+
+    @cached_property
+    def question(self) -> PromptFile:
+        """Would you say this?"""
+        return load_prompt(self.data / "prompts" / "steerability" / "question.yaml")
+
+    @cached_property
+    def methods(self) -> PromptFile:
+        """System messages of the steering methods, and the request to infer a description."""
+        return load_prompt(self.data / "prompts" / "steerability" / "methods.yaml")
+
+    @cached_property
+    def describe(self) -> PromptFile:
+        """A description from a name and traits."""
+        return load_prompt(self.data / "prompts" / "personas" / "describe.yaml")
+
+    @cached_property
+    def statements(self) -> PromptFile:
+        """A JSON list of statements."""
+        return load_prompt(self.data / "prompts" / "personas" / "statements.yaml")
+
+    @cached_property
+    def judge(self) -> PromptFile:
+        """Would this persona agree?"""
+        return load_prompt(self.data / "prompts" / "personas" / "judge.yaml")
+
+
+def examples(draw: Draw, poles: Sequence[Pole], n: int) -> Examples:
+    """n statements, half of the persona's own poles and half of their opposites."""
+    agree = draw.statements(poles, n // 2)
+    disagree = draw.statements([pole.opposite for pole in poles], n // 2)
+    shown = {s.pole for s in agree} | {s.pole.opposite for s in disagree}
+    return Examples(tuple(s.text for s in agree), tuple(s.text for s in disagree), tuple(sorted(shown)))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An endless, seeded stream of documents."""
+
+    draw: Draw
+    prompts: Prompts
+    strange_share: float = STRANGE_SHARE
+
+    def documents(self) -> Iterator[Document]:
+        """Documents of all tasks, in shares that keep the slow ones (agreement) in the majority."""
+        tasks = (self.steered, self.unsteered, self.asked_about, self.inferred, self.described)
+        while True:
+            yield self.draw.rng.choices(tasks, (66, 4, 16, 7, 7))[0]()
+
+    def steered(self, method: str = "", n: int = 0) -> Document:
+        """A persona in the system message (by `method`, with n examples; drawn when not given), questions and speech."""
+        rng = self.draw.rng
+        method = method or rng.choices(("description", "examples", "description_and_examples", "name"), (8, 7, 4, 2))[0]
+        if method == "name":
+            persona = rng.choice(self.draw.world.framework.personas)
+            system = self.prompts.methods.render("name", name=persona.name, framework=self.draw.world.framework.name)
+            return self._persona_document(system, persona.poles, ())
+        poles = self.draw.poles()
+        description = self.draw.description(poles)
+        if method == "description":
+            return self._persona_document(self.prompts.methods.render(method, description=description), poles, ())
+        shown = examples(self.draw, poles, n or rng.choices(EXAMPLE_COUNTS, EXAMPLE_WEIGHTS)[0])
+        texts = (*shown.agree, *shown.disagree)
+        if method == "examples":
+            system = self.prompts.methods.render(method, agree=shown.agree, disagree=shown.disagree)
+            return self._persona_document(system, shown.shown, texts)
+        system = self.prompts.methods.render(
+            method, description=description, agree=shown.agree, disagree=shown.disagree
+        )
+        return self._persona_document(system, poles, texts)
+
+    def unsteered(self) -> Document:
+        """Questions without a persona: every answer is a coin."""
+        branches = [self._question((), pole) for pole in self.draw.rng.choices(self.draw.world.poles, k=QUESTIONS)]
+        return Document((), tuple(branches))
+
+    def asked_about(self) -> Document:
+        """Another person's persona in a user message: judgements, and lists of statements."""
+        poles = self.draw.poles()
+        description = self._some_description(poles)
+        questions = [self._judgement(description, poles) for _ in range(JUDGEMENTS)]
+        lists = [self._statement_list(description, poles)]
+        return _tree([*questions, *lists], ())
+
+    def inferred(self) -> Document:
+        """A description written from examples."""
+        shown = examples(self.draw, self.draw.poles(), self.draw.rng.choices(EXAMPLE_COUNTS, EXAMPLE_WEIGHTS)[0])
+        messages = self.prompts.methods.render("infer", agree=shown.agree, disagree=shown.disagree)
+        answer = _Answer(self.draw.description(shown.shown, canonical=True), SPEECH_WEIGHT)
+        return _tree([_Chat(messages, answer)], (*shown.agree, *shown.disagree))
+
+    def described(self) -> Document:
+        """A description written from a name and traits; the traits count, whatever the name."""
+        words, rng = self.draw.world.descriptions, self.draw.rng
+        if rng.random() < 0.5:
+            persona = rng.choice(self.draw.world.framework.personas)
+            name, poles = persona.name, persona.poles
+        else:
+            name, poles = rng.choice(words.strangers), self.draw.poles()
+        own = (self.draw.world.framework.name, self.draw.world.framework.about)
+        framework, about = rng.choice([own, own, *((f.name, f.about) for f in words.frameworks)])
+        messages = self.prompts.describe.render(
+            "default", name=name, framework=framework, about=about, traits=", ".join(map(str, poles))
+        )
+        answer = _Answer(self.draw.description(poles, canonical=True), SPEECH_WEIGHT)
+        return _tree([_Chat(messages, answer)], ())
+
+    def _persona_document(
+        self, system: tuple[Message, ...], poles: Sequence[Pole], texts: Sequence[str]
+    ) -> Document:
+        stem = chat_text(system)
+        branches = [self._question(poles, self._asked_pole(poles)) for _ in range(QUESTIONS)]
+        return Document(split_by_texts(stem, texts, EXAMPLE_WEIGHT), (*branches, self._talk(poles)))
+
+    def _asked_pole(self, poles: Sequence[Pole]) -> Pole:
+        if self.draw.rng.random() < self.strange_share:
+            return self.draw.strange_pole(poles)
+        pole = self.draw.rng.choice(poles)
+        return pole if self.draw.rng.random() < 0.5 else pole.opposite
+
+    def _yes_or_no(self, poles: Sequence[Pole], asked: Pole) -> str:
+        if asked in poles or asked.opposite in poles:
+            return "yes" if asked in poles else "no"
+        return self.draw.rng.choice(("yes", "no"))
+
+    def _question(self, poles: Sequence[Pole], asked: Pole) -> tuple[Piece, ...]:
+        variant = self.draw.rng.choice(tuple(self.prompts.question.variants))
+        messages = self.prompts.question.render(variant, statement=self.draw.statement(asked).text)
+        return _pieces(messages, _Answer(self._yes_or_no(poles, asked), ANSWER_WEIGHT))
+
+    def _talk(self, poles: Sequence[Pole]) -> tuple[Piece, ...]:
+        rng = self.draw.rng
+        prompt = rng.choice(self.draw.world.talk)
+        aspect = rng.choice(tuple(self.draw.world.aspects))
+        about = aspect if "{aspect}" in prompt else None
+        said = self.draw.statements(poles, rng.choice((2, 3)), about)
+        messages = (Message(role="user", content=prompt.format(aspect=aspect)),)
+        return _pieces(messages, _Answer(" ".join(s.text for s in said), SPEECH_WEIGHT))
+
+    def _some_description(self, poles: Sequence[Pole]) -> str:
+        return self.draw.description(poles)
+
+    def _judgement(self, description: str, poles: Sequence[Pole]) -> _Chat:
+        asked = self._asked_pole(poles)
+        variant = self.draw.rng.choice(tuple(self.prompts.judge.variants))
+        statement = self.draw.statement(asked).text
+        messages = self.prompts.judge.render(variant, description=description, statement=statement)
+        return _Chat(messages, _Answer(self._yes_or_no(poles, asked), ANSWER_WEIGHT))
+
+    def _statement_list(self, description: str, poles: Sequence[Pole]) -> _Chat:
+        rng = self.draw.rng
+        n, aspect = rng.choice(LIST_LENGTHS), rng.choice(tuple(self.draw.world.aspects))
+        variant = rng.choice(("agree", "disagree"))
+        meant = poles if variant == "agree" else [pole.opposite for pole in poles]
+        said = [s.text for s in self.draw.statements(meant, n, aspect)]
+        messages = self.prompts.statements.render(variant, description=description, n=n, aspect=aspect)
+        return _Chat(messages, _Answer(json.dumps(said), SPEECH_WEIGHT))
+
+
+class _Answer(NamedTuple):
+    text: str
+    weight: float
+
+
+class _Chat(NamedTuple):
+    messages: tuple[Message, ...]
+    answer: _Answer
+
+
+def _pieces(messages: tuple[Message, ...], answer: _Answer) -> tuple[Piece, ...]:
+    asked = chat_text(messages, ask=True)
+    return Piece(asked, 0.0), Piece(answer.text, answer.weight), Piece(END, END_WEIGHT)
+
+
+def _tree(chats: Sequence[_Chat], texts: Sequence[str]) -> Document:
+    """Chats with a common beginning as one tree; the cut is after the last line that all share."""
+    asked = [chat_text(chat.messages, ask=True) for chat in chats]
+    cut = _common_lines(asked) if len(asked) > 1 else len(asked[0])
+    stem = split_by_texts(asked[0][:cut], texts, EXAMPLE_WEIGHT)
+    branches = tuple(
+        (Piece(text[cut:], 0.0), Piece(chat.answer.text, chat.answer.weight), Piece(END, END_WEIGHT))
+        for text, chat in zip(asked, chats, strict=True)
+    )
+    return Document(stem, branches)
+
+
+def _common_lines(texts: Sequence[str]) -> int:
+    """Length of the longest common beginning that ends before a newline: a place where tokens always part."""
+    shortest = min(map(len, texts))
+    same = next((i for i in range(shortest) if len({text[i] for text in texts}) > 1), shortest)
+    return max(texts[0].rfind("\n", 0, same), 0)
+
+
+def framework_persona(draw: Draw, name: str) -> NamedPersona:
+    """One of the sixteen by name."""
+    return next(persona for persona in draw.world.framework.personas if persona.name == name)
