@@ -101,9 +101,7 @@ def _dependencies(reads: Sequence[Table], partitions: dg.PartitionsDefinition[st
     return [dg.AssetDep(key, partition_mapping=_mapping(up, partitions)) for key, up in writers.items()]
 
 
-def _mapping(
-    upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinition[str]
-) -> dg.PartitionMapping | None:
+def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinition[str]) -> dg.PartitionMapping | None:
     """A model's partition stands on the study's frameworks; everything else maps key to key."""
     if upstream is own:
         return None

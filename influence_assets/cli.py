@@ -1,0 +1,194 @@
+"""The command `influence`. Exit codes: 0 done, 1 failed, 2 bad input, 3 budget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from resources.errors import BudgetError, InfluenceError, InputError
+
+if TYPE_CHECKING:
+    from influence_assets.project import Project
+
+console = Console(stderr=True)
+
+
+class Group(click.Group):
+    """Turns our errors into one line and an exit code, wherever they come from."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except InfluenceError as error:
+            click.echo(f"influence: {error}", err=True)
+            code = 2 if isinstance(error, InputError) else 3 if isinstance(error, BudgetError) else 1
+            ctx.exit(code)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """How language models influence people, how far they can be steered, and which features carry it.
+
+    \b
+    influence demo                         everything, on the embedded organism
+    influence run '*' --model my-model     one model through the whole graph
+    influence sql "FROM steerability.summary"
+    """
+
+
+@main.command()
+def demo() -> None:
+    """Run the default study on the embedded organism and print what came out."""
+    from influence_assets.demo import run_demo
+
+    sys.exit(run_demo(_project(), console))
+
+
+@main.command()
+@click.argument("selection", default="*")
+@click.option("--model", "models", multiple=True, help="Models of data/models.yaml; all when absent.")
+@click.option("--framework", "frameworks", multiple=True, help="Frameworks; those of the study when absent.")
+@click.option("--force", is_flag=True, help="Compute partitions anew even where nothing changed.")
+def run(selection: str, models: tuple[str, ...], frameworks: tuple[str, ...], force: bool) -> None:
+    """Materialize a selection of assets, frameworks first and then model by model.
+
+    \b
+    influence run                                    every asset, every model
+    influence run steerability_metrics --model mini  one asset of one model
+    influence run '+key:"steerability/steerability_matrix"'   with all upstream of it
+    """
+    from influence_assets import definitions, runs
+
+    project = _project()
+    for name in models:
+        project.registry[name]
+    keys = runs.select(definitions.defs, selection)
+    names = models or tuple(entry.name for entry in project.registry.models)
+    todo = runs.parts(definitions.defs, keys, names, frameworks or project.study.personas.frameworks)
+    code = 0
+    for outcome in runs.run(project, definitions.defs, todo, console, force=force):
+        state = "done" if not outcome.error else outcome.error
+        console.print(f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}", markup=False)
+        code = max(code, outcome.code)
+    sys.exit(code)
+
+
+@main.command()
+@click.argument("selection", default="*")
+@click.option("--model", "models", multiple=True, help="Models of data/models.yaml; all when absent.")
+def estimate(selection: str, models: tuple[str, ...]) -> None:
+    """Requests, tokens and cost of a selection before anything is asked.
+
+    \b
+    influence estimate persona_responses --model mini
+    """
+    from influence_assets.estimate import print_estimate
+
+    print_estimate(_project(), selection, models, console)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Anything else is open to your network.")
+def ui(port: int, host: str) -> None:
+    """Open the graph in Dagster, with its records in the project's .dagster folder."""
+    from influence_assets.serve import serve
+
+    sys.exit(serve(_project(), host, port))
+
+
+@main.command()
+@click.argument("query", required=False)
+def sql(query: str | None) -> None:
+    """Ask the published tables; without a query, a shell.
+
+    \b
+    influence sql "SELECT method, value FROM steerability.summary WHERE score = 'sensitivity'"
+    """
+    from influence_assets.shell import print_query, shell
+
+    warehouse = _project().warehouse
+    if query is None:
+        shell(warehouse)
+    else:
+        print_query(warehouse, query)
+
+
+@main.group()
+def db() -> None:
+    """The published catalogue, data/influence.duckdb."""
+
+
+@db.command()
+def publish() -> None:
+    """Build the catalogue anew, after the project folder was moved for example."""
+    click.echo(_project().warehouse.publish())
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["duckdb", "parquet", "csv"]), default="duckdb", show_default=True)
+def export(file: Path, form: str) -> None:
+    """Write all tables into one self-contained DuckDB file, or a folder of Parquet or CSV files."""
+    _project().warehouse.export(file, form)
+    click.echo(file)
+
+
+@main.group(name="import")
+def import_() -> None:
+    """Bring in public data sets from your own disk."""
+
+
+@import_.command(name="steerability-eval")
+@click.argument("personas", type=click.Path(path_type=Path))
+@click.argument("statements", type=click.Path(path_type=Path))
+def steerability_eval(personas: Path, statements: Path) -> None:
+    """The public steerability benchmark: PERSONAS.csv and STATEMENTS.csv become a framework partition.
+
+    \b
+    influence import steerability-eval personas.csv statements.csv
+    """
+    from influence_assets.personas.importers import import_steerability_eval, write_import
+
+    project = _project()
+    benchmark = import_steerability_eval(personas, statements)
+    click.echo(write_import(benchmark, project.data / "imports"))
+
+
+@main.group()
+def organism() -> None:
+    """The embedded model organism."""
+
+
+@organism.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write it; data/organism when absent.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--steps", type=int, help="Fewer steps than the shipped model had, for a trial.")
+def train(out: Path | None, seed: int, steps: int | None) -> None:
+    """Train the organism anew from its world's grammar (one thread, under forty minutes)."""
+    from influence_assets.organism.train import train_organism
+
+    project = _project()
+    train_organism(out or project.data / "organism", data=project.data, seed=seed, steps=steps)
+
+
+@main.command()
+def doctor() -> None:
+    """Check keys, disk, GPU, versions and data files."""
+    from influence_assets.doctor import examine
+
+    sys.exit(examine(_project(), console))
+
+
+def _project() -> Project:
+    from influence_assets.project import Project, find_root
+
+    return Project(find_root())
+
+
+if __name__ == "__main__":
+    main()

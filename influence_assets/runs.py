@@ -1,0 +1,109 @@
+"""Running assets from the command line, on the same Dagster instance that the UI shows.
+
+One Dagster run holds partitions of one definition only, so a selection runs as one run per framework and then one per
+model. A failed partition does not stop the others.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+
+from influence_assets.partitions import FRAMEWORKS, MODELS
+from influence_assets.progress import terminal_bars
+from influence_assets.project import Project
+from influence_assets.step import FORCE_TAG, SCOPE_TAG
+from resources.errors import BudgetError, InputError
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run: a partition and the assets to materialize in it."""
+
+    partition: str
+    assets: tuple[dg.AssetKey, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run. `error` is empty on success; `code` is the exit code that it asks for."""
+
+    part: Part
+    run_id: str
+    error: str = ""
+    code: int = 0
+
+
+def prepare_home(project: Project) -> Path:
+    """Dagster's home inside the project, with our settings; `DAGSTER_HOME` points there from now on."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(project.home)))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    return home
+
+
+def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
+    """Asset keys of a Dagster selection string such as `*`, `group:personas` or `+key:steerability/matrix`."""
+    graph = definitions.resolve_asset_graph()
+    keys = dg.AssetSelection.from_string(selection).resolve(graph)
+    if not keys:
+        # A bare name means the asset of that name, whatever its group.
+        keys = {key for key in graph.get_all_asset_keys() if key.path[-1] == selection.strip("+*")}
+    if not keys:
+        known = ", ".join(sorted(key.path[-1] for key in graph.get_all_asset_keys()))
+        raise InputError("selects no asset", field="SELECTION", value=selection, fix=f"assets are: {known}")
+    return sorted(keys, key=lambda key: graph.toposorted_asset_keys.index(key))
+
+
+def parts(
+    definitions: dg.Definitions, keys: Sequence[dg.AssetKey], models: Sequence[str], frameworks: Sequence[str]
+) -> list[Part]:
+    """The runs that materialize these assets: frameworks first, since every model stands on them."""
+    graph = definitions.resolve_asset_graph()
+    by_definition = [
+        (frameworks, tuple(key for key in keys if graph.get(key).partitions_def == FRAMEWORKS)),
+        (models, tuple(key for key in keys if graph.get(key).partitions_def == MODELS)),
+    ]
+    return [Part(partition, assets) for partitions, assets in by_definition if assets for partition in partitions]
+
+
+def run(
+    project: Project, definitions: dg.Definitions, todo: Sequence[Part], console: Console, *, force: bool = False
+) -> Iterator[Outcome]:
+    """Materialize part after part, with progress bars; yields each outcome as it is there."""
+    prepare_home(project)
+    tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
+    job = definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance, terminal_bars(console):
+        for part in todo:
+            result = job.execute_in_process(
+                run_config=_QUIET,
+                instance=instance,
+                partition_key=part.partition,
+                asset_selection=list(part.assets),
+                tags=tags,
+                raise_on_error=False,
+            )
+            yield _outcome(part, result)
+
+
+def _outcome(part: Part, result: dg.ExecuteInProcessResult) -> Outcome:
+    if result.success:
+        return Outcome(part, result.run_id)
+    for event in result.all_events:
+        error = event.event_specific_data.error if event.is_step_failure else None  # type: ignore[union-attr]
+        if error is not None:
+            cause = error.cause or error
+            code = {BudgetError.__name__: 3, InputError.__name__: 2}.get(cause.cls_name or "", 1)
+            return Outcome(part, result.run_id, f"{event.step_key}: {cause.message.strip()}", code)
+    return Outcome(part, result.run_id, "a check failed; see the run in Dagster", 1)

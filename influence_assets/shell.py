@@ -1,0 +1,60 @@
+"""`influence sql`: the published tables from the terminal, read only."""
+
+from __future__ import annotations
+
+import duckdb
+import polars as pl
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from resources.errors import InfluenceError
+from resources.warehouse import Warehouse
+
+MAX_ROWS = 100
+
+
+def print_query(warehouse: Warehouse, query: str) -> None:
+    """Run one query and print its rows; an SQL error is one `InfluenceError`."""
+    try:
+        frame = warehouse.query(query)
+    except duckdb.Error as error:
+        raise InfluenceError(str(error)) from None
+    Console().print(grid(frame))
+    if frame.height > MAX_ROWS:
+        Console(stderr=True).print(f"{frame.height} rows; the first {MAX_ROWS} are shown")
+
+
+def grid(frame: pl.DataFrame) -> Grid:
+    """A frame as a terminal table. Cells are text, never markup, and control characters are shown, not sent."""
+    table = Grid(*(Text(name) for name in frame.columns), header_style="bold")
+    for row in frame.head(MAX_ROWS).iter_rows():
+        table.add_row(*(Text(_cell(value), overflow="fold") for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def shell(warehouse: Warehouse) -> None:
+    """Read queries line by line, each ended by a semicolon, until the input ends."""
+    console = Console()
+    console.print("Tables: [bold]SHOW ALL TABLES;[/bold]  a table's columns: [bold]DESCRIBE name;[/bold]  end: Ctrl-D")
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("... " if lines else "sql> ")
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            return
+        lines.append(line)
+        if line.rstrip().endswith(";"):
+            query, lines = "\n".join(lines), []
+            try:
+                print_query(warehouse, query)
+            except InfluenceError as error:
+                console.print(Text(str(error), style="red"))
