@@ -1,0 +1,89 @@
+"""`influence demo`: the default study on the embedded organism, and what came out of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from influence_assets import runs
+from influence_assets.definitions import defs
+from influence_assets.project import Project
+
+MODEL = "organism"
+_SQL = Path(__file__).with_name("sql")
+
+
+def run_demo(project: Project, console: Console) -> int:
+    """Materialize every asset for the organism with progress bars, then print the summary; returns the exit code."""
+    started = time.monotonic()
+    frameworks = project.study.personas.frameworks
+    todo = runs.parts(defs, runs.select(defs, "*"), [MODEL], frameworks)
+    console.print(Text(f"Study {project.study.name!r}: {', '.join(frameworks)} on the model {MODEL}", style="bold"))
+    outcomes = list(runs.run(project, defs, todo, console))
+    for outcome in outcomes:
+        state = Text(outcome.error, style="red") if outcome.error else Text("done", style="green")
+        console.print(Text(f"  {outcome.part.partition}: {len(outcome.part.assets)} assets: ") + state)
+    if not any(outcome.error for outcome in outcomes):
+        summarize(project, [outcome.run_id for outcome in outcomes], console)
+    console.print(f"\n{time.monotonic() - started:.0f} s in all.")
+    return max(outcome.code for outcome in outcomes)
+
+
+def summarize(project: Project, run_ids: Sequence[str], console: Console) -> None:
+    """Scores with intervals and chance levels, requests with cost and cache hits, and where to look next."""
+    catalogue = str(project.warehouse.catalogue)
+    with duckdb.connect(catalogue, read_only=True) as connection:
+        scores = connection.execute((_SQL / "demo_steerability.sql").read_text(), {"model": MODEL}).pl()
+        requests = connection.execute((_SQL / "demo_requests.sql").read_text(), {"runs": list(run_ids)}).pl()
+    console.print()
+    console.print(_score_grid(scores))
+    console.print(_request_grid(requests))
+    console.print(
+        Text.assemble(
+            ("Where to look next\n", "bold"),
+            "  make ui                                          the graph, its tables and plots, in Dagster\n",
+            '  .venv/bin/influence sql "FROM steerability.summary"   every score\n',
+            "  duckdb data/influence.duckdb                     or any other DuckDB client\n",
+            "  README.md                                        add a model, a persona framework, a steering method",
+        )
+    )
+
+
+def _score_grid(scores: pl.DataFrame) -> Grid:
+    grid = Grid(title="Steerability of the organism, with 95 % intervals", title_justify="left")
+    for name in ("method", "sensitivity\n(chance .50)", "specificity\n(chance .50)", "gain over none\n(chance 0)"):
+        grid.add_column(name, justify="left" if name == "method" else "right")
+    for row in scores.iter_rows(named=True):
+        cells = [
+            interval(row[score], row[f"{score}_low"], row[f"{score}_high"], signed=score == "gain")
+            for score in ("sensitivity", "specificity", "gain")
+        ]
+        grid.add_row(row["method"], *cells)
+    return grid
+
+
+def _request_grid(requests: pl.DataFrame) -> Grid | Text:
+    if not requests.height:
+        return Text("No model was asked: nothing that the tables depend on has changed.\n")
+    grid = Grid(title="What models were asked", title_justify="left")
+    for name in ("asset", "requests", "cache hits", "not ok", "tokens", "US$"):
+        grid.add_column(name, justify="left" if name == "asset" else "right")
+    for row in requests.iter_rows(named=True):
+        counts = [f"{row[name]:,}" for name in ("requests", "cache_hits", "not_ok", "tokens")]
+        grid.add_row(row["asset"], *counts, f"{row['cost_usd']:.2f}")
+    return grid
+
+
+def interval(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """`.91 [.88, .94]`; a dash where there is no value."""
+    if value is None or low is None or high is None:
+        return "-"
+    form = "{:+.2f}" if signed else "{:.2f}"
+    return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
