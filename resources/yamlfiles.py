@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from resources.errors import InputError
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 40
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -41,6 +43,15 @@ def read_tree(path: Path) -> tuple[Any, Lines]:
 
 
 def _compose(path: Path) -> yaml.Node | None:
+    text = _text(path)
+    try:
+        _refuse_bombs(path, text)
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise _syntax(path, error) from None
+
+
+def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -50,32 +61,27 @@ def _compose(path: Path) -> yaml.Node | None:
     if len(raw) > MAX_BYTES:
         raise InputError("is larger than 16 MiB", place=path, value=len(raw), fix="split it")
     try:
-        loader = yaml.CSafeLoader(raw.decode("utf-8"))
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(
-            "is not UTF-8", place=path, value=raw[error.start : error.start + 8], fix="save it as UTF-8"
-        ) from None
-    except yaml.YAMLError as error:
-        raise _syntax(path, error) from None
-    try:
-        for event in iter(lambda: loader.get_event() if loader.check_event() else None, None):
-            if isinstance(event, yaml.AliasEvent):
-                raise InputError(
-                    "aliases are not allowed",
-                    place=f"{path}:{event.start_mark.line + 1}",
-                    value=f"*{event.anchor}",
-                    fix="write the value out",
-                )
-        loader.dispose()
-        return yaml.compose(raw.decode("utf-8"), Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise _syntax(path, error) from None
-    except RecursionError:
-        raise InputError("is nested too deeply", place=path, fix="flatten it") from None
+        bad = raw[error.start : error.start + 8]
+        raise InputError("is not UTF-8", place=path, value=bad, fix="save it as UTF-8") from None
+
+
+def _refuse_bombs(path: Path, text: str) -> None:
+    # On events, before any node is made: the composer recurses in C, where deep nesting ends the process.
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        place = f"{path}:{event.start_mark.line + 1}" if event.start_mark else str(path)
+        if isinstance(event, yaml.AliasEvent):
+            fix = "write the value out"
+            raise InputError("aliases are not allowed", place=place, value=f"*{event.anchor}", fix=fix)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise InputError(f"is nested more than {MAX_DEPTH} deep", place=place, fix="flatten it")
 
 
 def _syntax(path: Path, error: yaml.YAMLError) -> InputError:
-    mark = getattr(error, "problem_mark", None)
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     place = f"{path}:{mark.line + 1}" if mark else str(path)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return InputError(f"is not YAML: {problem}", place=place, fix="mend the syntax (indentation, quotes, colons)")
@@ -117,7 +123,8 @@ def _scalar(path: Path, node: yaml.Node, at: tuple[str | int, ...], line: int) -
     # A fresh constructor per scalar: the safe constructor knows null, bool, int, float, date and str, nothing else.
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
-    except (yaml.YAMLError, ValueError, OverflowError):
+    except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError):
+        # The last two: how the constructor meets `!!bool maybe`, `!!int ""` and `!!timestamp soon`.
         raise InputError(
             "is not a plain value",
             place=f"{path}:{line}",
@@ -134,11 +141,23 @@ def _scalar(path: Path, node: yaml.Node, at: tuple[str | int, ...], line: int) -
 
 def _first_problem(path: Path, lines: Lines, error: ValidationError) -> InputError:
     first = error.errors(include_url=False)[0]
-    at = tuple(first["loc"])
+    context = first.get("ctx", {})
+    at = (*first["loc"], *context.get("at", ()))
     known = next((at[:n] for n in range(len(at), -1, -1) if at[:n] in lines), ())
     line = lines.get(known, 1)
     problem, fix = _explain(first["type"], first["msg"])
-    return InputError(problem, place=f"{path}:{line}", field=dotted(at), value=first.get("input"), fix=fix)
+    value = context.get("value") if "at" in context else first.get("input")
+    return InputError(problem, place=f"{path}:{line}", field=dotted(at), value=value, fix=fix)
+
+
+def problem_at(at: tuple[str | int, ...], problem: str, *, value: object, fix: str) -> PydanticCustomError:
+    """What a validator of a whole model raises of one field in it; `load_yaml` then names that field and its line.
+
+    `at` is the path of keys and indices from the model, as in `("personas", 3, "name")`.
+    """
+    return PydanticCustomError(
+        "problem_at", "{problem}; {fix}", {"at": at, "problem": problem, "fix": fix, "value": value}
+    )
 
 
 def _explain(kind: str, message: str) -> tuple[str, str]:
