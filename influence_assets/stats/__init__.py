@@ -1,0 +1,1 @@
+"""Intervals, resampling and rank statistics: pure numpy (scipy's special functions where a quantile needs them)."""

@@ -1,0 +1,1 @@
+"""One file per steering method; see `influence_assets/steerability/method.py`."""
