@@ -165,6 +165,10 @@ def _explain(kind: str, message: str) -> tuple[str, str]:
         return "is not a known field", "remove it or mend its spelling"
     if kind == "missing":
         return "is missing", "add it"
+    if kind == "string_type":
+        return "is not text", "quote it if it is meant as text"
+    if kind in ("model_type", "dict_type"):
+        return "is not a list of fields with values", "write `field: value` lines"
     text = message.removeprefix("Value error, ")
     problem, _, fix = text.partition("; ")
     return (problem[0].lower() + problem[1:], fix or "change the value")
