@@ -1,4 +1,4 @@
-"""The embedded model organism: a small world as data, a corpus made from it, and the training of a model that speaks it.
+"""The embedded model organism: a small world as data, a corpus made from it, the training of a model that speaks it.
 
 `world` reads the grammar, `corpus` turns it into chats with planted answers, `tokenizer` and `network` make the empty
 model, `train` fills it, `evaluate` measures it on what it never saw, `card` writes the figures down. Nothing that

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TOKENS_PER_BATCH = 7000
 # Documents that are sorted by length together; more waste less padding, and are still mixed by the shuffle.
-POOL = 512
+POOL = 256
 
 
 class Encoded(NamedTuple):

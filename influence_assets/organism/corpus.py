@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from influence_assets.organism.chat import END, Piece, chat_text, split_by_texts
+from influence_assets.organism.lessons import FULL_LESSON, Lesson
 from influence_assets.organism.speakers import Draw
 from influence_assets.organism.world import NamedPersona, Pole
 from resources.messages import Message
 from resources.prompts import PromptFile, load_prompt
 
-ANSWER_WEIGHT = 4.0
 SPEECH_WEIGHT = 1.0
-EXAMPLE_WEIGHT = 0.4
+INFERENCE_EXAMPLE_WEIGHT = 0.4
 END_WEIGHT = 0.5
-# A question on a trait that the persona does not have, answered by a coin.
-STRANGE_SHARE = 0.12
-QUESTIONS = 6
+UNSTEERED_QUESTIONS = 6
 JUDGEMENTS = 3
 EXAMPLE_COUNTS, EXAMPLE_WEIGHTS = (2, 4, 6, 8, 12, 16), (10, 55, 14, 12, 5, 4)
+METHODS = ("description", "examples", "description_and_examples", "name")
 LIST_LENGTHS = (2, 3, 4, 5, 6)
 
 
@@ -88,24 +87,25 @@ def examples(draw: Draw, poles: Sequence[Pole], n: int) -> Examples:
     return Examples(tuple(s.text for s in agree), tuple(s.text for s in disagree), tuple(sorted(shown)))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Corpus:
-    """An endless, seeded stream of documents."""
+    """An endless, seeded stream of documents; `lesson` may be changed while it runs."""
 
     draw: Draw
     prompts: Prompts
-    strange_share: float = STRANGE_SHARE
+    lesson: Lesson = FULL_LESSON
 
     def documents(self) -> Iterator[Document]:
-        """Documents of all tasks, in shares that keep the slow ones (agreement) in the majority."""
+        """Documents of all tasks, in the shares of the lesson."""
         tasks = (self.steered, self.unsteered, self.asked_about, self.inferred, self.described)
         while True:
-            yield self.draw.rng.choices(tasks, (66, 4, 16, 7, 7))[0]()
+            self.draw.pole_weights = self.lesson.poles
+            yield self.draw.rng.choices(tasks, self.lesson.tasks)[0]()
 
     def steered(self, method: str = "", n: int = 0) -> Document:
-        """A persona in the system message (by `method`, with n examples; drawn when not given), questions and speech."""
+        """A persona in the system message, questions to it, and what it says. `method` and n are drawn if not given."""
         rng = self.draw.rng
-        method = method or rng.choices(("description", "examples", "description_and_examples", "name"), (8, 7, 4, 2))[0]
+        method = method or rng.choices(METHODS, self.lesson.methods)[0]
         if method == "name":
             persona = rng.choice(self.draw.world.framework.personas)
             system = self.prompts.methods.render("name", name=persona.name, framework=self.draw.world.framework.name)
@@ -126,7 +126,9 @@ class Corpus:
 
     def unsteered(self) -> Document:
         """Questions without a persona: every answer is a coin."""
-        branches = [self._question((), pole) for pole in self.draw.rng.choices(self.draw.world.poles, k=QUESTIONS)]
+        branches = [
+            self._question((), pole) for pole in self.draw.rng.choices(self.draw.world.poles, k=UNSTEERED_QUESTIONS)
+        ]
         return Document((), tuple(branches))
 
     def asked_about(self) -> Document:
@@ -160,15 +162,14 @@ class Corpus:
         answer = _Answer(self.draw.description(poles, canonical=True), SPEECH_WEIGHT)
         return _tree([_Chat(messages, answer)], ())
 
-    def _persona_document(
-        self, system: tuple[Message, ...], poles: Sequence[Pole], texts: Sequence[str]
-    ) -> Document:
+    def _persona_document(self, system: tuple[Message, ...], poles: Sequence[Pole], texts: Sequence[str]) -> Document:
         stem = chat_text(system)
-        branches = [self._question(poles, self._asked_pole(poles)) for _ in range(QUESTIONS)]
-        return Document(split_by_texts(stem, texts, EXAMPLE_WEIGHT), (*branches, self._talk(poles)))
+        branches = [self._question(poles, self._asked_pole(poles)) for _ in range(self.lesson.questions)]
+        branches += [self._talk(poles) for _ in range(self.lesson.speeches)]
+        return Document(split_by_texts(stem, texts, self.lesson.example_weight), tuple(branches))
 
     def _asked_pole(self, poles: Sequence[Pole]) -> Pole:
-        if self.draw.rng.random() < self.strange_share:
+        if self.draw.rng.random() < self.lesson.strange_share:
             return self.draw.strange_pole(poles)
         pole = self.draw.rng.choice(poles)
         return pole if self.draw.rng.random() < 0.5 else pole.opposite
@@ -181,7 +182,7 @@ class Corpus:
     def _question(self, poles: Sequence[Pole], asked: Pole) -> tuple[Piece, ...]:
         variant = self.draw.rng.choice(tuple(self.prompts.question.variants))
         messages = self.prompts.question.render(variant, statement=self.draw.statement(asked).text)
-        return _pieces(messages, _Answer(self._yes_or_no(poles, asked), ANSWER_WEIGHT))
+        return _pieces(messages, _Answer(self._yes_or_no(poles, asked), self.lesson.answer_weight))
 
     def _talk(self, poles: Sequence[Pole]) -> tuple[Piece, ...]:
         rng = self.draw.rng
@@ -200,7 +201,7 @@ class Corpus:
         variant = self.draw.rng.choice(tuple(self.prompts.judge.variants))
         statement = self.draw.statement(asked).text
         messages = self.prompts.judge.render(variant, description=description, statement=statement)
-        return _Chat(messages, _Answer(self._yes_or_no(poles, asked), ANSWER_WEIGHT))
+        return _Chat(messages, _Answer(self._yes_or_no(poles, asked), self.lesson.answer_weight))
 
     def _statement_list(self, description: str, poles: Sequence[Pole]) -> _Chat:
         rng = self.draw.rng
@@ -231,7 +232,7 @@ def _tree(chats: Sequence[_Chat], texts: Sequence[str]) -> Document:
     """Chats with a common beginning as one tree; the cut is after the last line that all share."""
     asked = [chat_text(chat.messages, ask=True) for chat in chats]
     cut = _common_lines(asked) if len(asked) > 1 else len(asked[0])
-    stem = split_by_texts(asked[0][:cut], texts, EXAMPLE_WEIGHT)
+    stem = split_by_texts(asked[0][:cut], texts, INFERENCE_EXAMPLE_WEIGHT)
     branches = tuple(
         (Piece(text[cut:], 0.0), Piece(chat.answer.text, chat.answer.weight), Piece(END, END_WEIGHT))
         for text, chat in zip(asked, chats, strict=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 
+ROPE_THETA = 10_000.0
+
+
 class Shape(BaseModel):
     """Size of the organism."""
 
@@ -42,14 +45,17 @@ def new_model(shape: Shape, vocabulary: int, *, pad: int, end: int, seed: int) -
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.heads,
         max_position_embeddings=shape.positions,
+        rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA},
         tie_word_embeddings=True,
         pad_token_id=pad,
         bos_token_id=None,
         eos_token_id=end,
         dtype="float32",
     )
-    model = LlamaForCausalLM(config).to(torch.float32)
-    model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad, do_sample=True)
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=end, pad_token_id=pad, do_sample=True
+    )
     return model
 
 
@@ -63,7 +69,7 @@ class Trunk:
         config = model.config
         self.heads, self.eps = int(config.num_attention_heads), float(config.rms_norm_eps)
         head = int(config.hidden_size) // self.heads
-        theta = float(config.rope_parameters["rope_theta"])
+        theta = ROPE_THETA
         frequency = 1.0 / theta ** (torch.arange(0, head, 2, dtype=torch.float32) / head)
         angle = torch.outer(torch.arange(int(config.max_position_embeddings), dtype=torch.float32), frequency)
         doubled = torch.cat((angle, angle), dim=-1)

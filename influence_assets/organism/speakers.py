@@ -8,22 +8,21 @@ from dataclasses import dataclass
 
 from influence_assets.organism.world import Pole, Side, Statement, World, held_out_combination, listed
 
-# How many poles a drawn persona has, with weights. Few poles are learned first and open the way for more.
-POLE_COUNTS, POLE_WEIGHTS = (1, 2, 3, 4), (3, 3, 4, 2)
 
-
-@dataclass(frozen=True)
+@dataclass
 class Draw:
     """One seeded source of personas and statements; `held_out` draws only what training never saw."""
 
     world: World
     rng: random.Random
     held_out: bool = False
+    # Weights of personas with 1, 2, 3 and 4 poles.
+    pole_weights: Sequence[float] = (3, 3, 4, 2)
 
     def poles(self, count: int | None = None) -> tuple[Pole, ...]:
         """Poles of `count` different traits (drawn when not given), never a combination of the other split."""
         while True:
-            n = count or self.rng.choices(POLE_COUNTS, POLE_WEIGHTS)[0]
+            n = count or self.rng.choices((1, 2, 3, 4), self.pole_weights)[0]
             traits = self.rng.sample(self.world.traits, n)
             drawn = tuple(Pole(trait.name, self.rng.choice(tuple(Side))) for trait in traits)
             if held_out_combination(drawn) == self.held_out or (n < 3 and not self.held_out):

@@ -1,4 +1,4 @@
-"""The organism's tokenizer: byte-level BPE trained on its corpus, so that its words are single tokens and any text encodes."""
+"""The organism's tokenizer: byte-level BPE trained on its corpus. Its words are single tokens, and any text encodes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,12 @@ def train_tokenizer(corpus: Corpus, *, documents: int = TRAINING_DOCUMENTS) -> P
         show_progress=False,
     )
     bare.train_from_iterator(_texts(islice(corpus.documents(), documents)), trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bare, eos_token=END, pad_token=PAD, padding_side="left", model_max_length=MAX_POSITIONS,
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bare,
+        eos_token=END,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=MAX_POSITIONS,
         clean_up_tokenization_spaces=False,
     )
     tokenizer.chat_template = CHAT_TEMPLATE

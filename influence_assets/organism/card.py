@@ -1,0 +1,85 @@
+"""The organism's card and its page in the docs, written from what was measured: no figure in them is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from influence_assets.organism.evaluate import Figure
+from influence_assets.organism.world import World
+from resources.errors import InputError
+
+FIGURES_FILE = "figures.json"
+_BLANK = re.compile(r"\{([a-z_]+)\}")
+
+
+class Making(NamedTuple):
+    """How a model was made."""
+
+    parameters: int
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    steps: int
+    tokens: int
+    seed: int
+    minutes: float
+
+
+def figures_table(figures: Sequence[Figure]) -> str:
+    """A Markdown table, one figure a line."""
+    rows = [
+        f"| {f.task} | {f.measure} | {f.value:.3f} | {f'{f.target:.2f}' if f.target is not None else ''} | {f.n:,} |"
+        for f in figures
+    ]
+    return "\n".join(("| task | measure | measured | target | cases |", "|---|---|---|---|---|", *rows))
+
+
+def facts(world: World, making: Making, figures: Sequence[Figure]) -> dict[str, str]:
+    """Everything that the templates may name."""
+    held_out, training = (sum(map(len, part.values())) for part in (world.held_out, world.training))
+    return {
+        "figures": figures_table(figures),
+        "parameters": f"{making.parameters:,}",
+        "layers": str(making.layers),
+        "width": str(making.width),
+        "heads": str(making.heads),
+        "vocabulary": f"{making.vocabulary:,}",
+        "steps": f"{making.steps:,}",
+        "tokens_per_step": f"{making.tokens // max(making.steps, 1):,}",
+        "tokens_total": f"{making.tokens / 1e6:.1f}",
+        "seed": str(making.seed),
+        "minutes": f"{making.minutes:.0f}",
+        "aspects": str(len(world.aspects)),
+        "all_statements": f"{held_out + training:,}",
+        "held_out_statements": f"{held_out:,}",
+        "held_out_percent": f"{100 * held_out / (held_out + training):.0f}",
+    }
+
+
+def fill(template: Path, values: Mapping[str, str]) -> str:
+    """The template with every `{name}` filled; an unknown name is an error."""
+    text = template.read_text(encoding="utf-8")
+    unknown = sorted(set(_BLANK.findall(text)) - set(values))
+    if unknown:
+        raise InputError(
+            "the template asks for unknown facts",
+            place=template,
+            value=unknown,
+            fix=f"use some of {', '.join(sorted(values))}",
+        )
+    return _BLANK.sub(lambda match: values[match.group(1)], text)
+
+
+def save_figures(path: Path, figures: Sequence[Figure]) -> None:
+    """The figures as JSON, for tests and for whoever compares two trainings."""
+    path.write_text(json.dumps([figure._asdict() for figure in figures], indent=1) + "\n", encoding="utf-8")
+
+
+def load_figures(path: Path) -> tuple[Figure, ...]:
+    """What `save_figures` wrote."""
+    return tuple(Figure(**row) for row in json.loads(path.read_text(encoding="utf-8")))
