@@ -54,5 +54,8 @@ def _half(texts: Sequence[str], analyzer: str, ngrams: tuple[int, int]) -> Rows:
     if not texts:
         return sparse.csr_array((0, FEATURES), dtype=np.float32)
     # In chunks: the hasher's intermediate lists are several times as large as its result.
-    counts = sparse.vstack([hasher.transform(texts[at : at + CHUNK]) for at in range(0, len(texts), CHUNK)], format="csr")
-    return sparse.csr_array(TfidfTransformer().fit(counts).transform(counts, copy=False))
+    counts = sparse.vstack(
+        [hasher.transform(texts[at : at + CHUNK]) for at in range(0, len(texts), CHUNK)], format="csr"
+    )
+    weighted = TfidfTransformer().fit(counts).transform(counts, copy=False)
+    return sparse.csr_array((weighted.data, weighted.indices, weighted.indptr), shape=(len(texts), FEATURES))

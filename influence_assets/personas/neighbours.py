@@ -70,14 +70,19 @@ def greedy(vectors: Rows, threshold: float, groups: Ints | None = None) -> Greed
 
 
 def similar_pairs(vectors: Rows, threshold: float, groups: Ints | None = None) -> Pairs:
-    """All pairs of rows (that share a group, where groups are given) above the threshold, in order of the second row."""
+    """All pairs of rows (of one group, where groups are given) above the threshold, in order of the second row."""
     n = vectors.shape[0]
     prefixes = _prefixes(vectors, threshold)
     found = [
         pairs
         for start in range(0, n, BLOCK)
         for pairs in _similar(
-            vectors, prefixes, np.arange(start, min(start + BLOCK, n)), np.arange(min(start + BLOCK, n)), threshold, groups
+            vectors,
+            prefixes,
+            np.arange(start, min(start + BLOCK, n)),
+            np.arange(min(start + BLOCK, n)),
+            threshold,
+            groups,
         )
     ]
     empty = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

@@ -18,7 +18,9 @@ FRAMEWORKS = Table(
         _FRAMEWORK,
         Column("name", "VARCHAR", "The name that travels with every persona's name"),
         Column("about", "VARCHAR", "What the framework is"),
-        Column("dimensions", "MAP(VARCHAR, VARCHAR)", "Each dimension and what its high and low ends mean; may be empty"),
+        Column(
+            "dimensions", "MAP(VARCHAR, VARCHAR)", "Each dimension and what its high and low ends mean; may be empty"
+        ),
         Column("aspects", "VARCHAR[]", "Aspects of life that statements are asked about"),
         Column("n_personas", "INTEGER", "Personas of the framework's file, used by the study or not"),
     ),
@@ -37,8 +39,12 @@ PERSONAS = Table(
         Column("description", "VARCHAR", "Who the persona is, in a sentence or two; null where none could be written"),
         Column("description_source", "VARCHAR", "file, or the registry name of the model that wrote it"),
         Column("status", "VARCHAR", "ok, or what went wrong when the description was asked for"),
-        Column("traits", "MAP(VARCHAR, VARCHAR)", "Dimension to high or low; empty where the framework has no dimensions"),
-        Column("opposite_persona_id", "VARCHAR", "Who disagrees with this persona's agree statements in contrast pairs"),
+        Column(
+            "traits", "MAP(VARCHAR, VARCHAR)", "Dimension to high or low; empty where the framework has no dimensions"
+        ),
+        Column(
+            "opposite_persona_id", "VARCHAR", "Who disagrees with this persona's agree statements in contrast pairs"
+        ),
         Column("request_id", "VARCHAR", "The request that wrote the description; null when the file has it"),
     ),
     partition=("framework",),

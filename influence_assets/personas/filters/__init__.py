@@ -1,0 +1,1 @@
+"""The statement filters, one per file: each takes statements and returns one decision per statement."""

@@ -1,0 +1,181 @@
+"""The rows of the persona tables as typed values, and the way between them and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TypeVar, cast
+
+import polars as pl
+
+from resources.frames import typed_frame
+from resources.messages import Status
+from resources.tables import Table
+
+
+class Origin(StrEnum):
+    """Where a candidate comes from."""
+
+    GENERATED = "generated"
+    CONTRAST = "contrast"
+    IMPORTED = "imported"
+
+
+class Filter(StrEnum):
+    """The filters in the order in which a statement meets them; the last one only ever audits."""
+
+    FORM = "form"
+    AGREEMENT = "agreement"
+    DIVERSITY = "diversity"
+    CROSS_PERSONA = "cross_persona"
+    BALANCE = "balance"
+    PUBLIC_DIVERSITY = "public_diversity"
+
+
+COLLISION = "collision"
+"""Status of a candidate whose 8-digit id already names another statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A row of `personas.personas`."""
+
+    framework: str
+    persona_id: str
+    position: int
+    name: str
+    description: str | None
+    description_source: str
+    status: str
+    traits: Mapping[str, str]
+    opposite_persona_id: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of `personas.candidate_statements`."""
+
+    framework: str
+    persona_id: str
+    agree: bool
+    aspect: str | None
+    round: int
+    position: int
+    origin: str
+    status: str
+    statement_id: str | None
+    text: str
+    pair_id: str | None = None
+    generator: str | None = None
+    request_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The statement's id; only for candidates that hold a statement."""
+        if self.statement_id is None:
+            raise ValueError(f"this candidate holds no statement: {self.status}")
+        return self.statement_id
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A row of `personas.filter_decisions`."""
+
+    framework: str
+    statement_id: str
+    persona_id: str
+    filter: str
+    passed: bool
+    score: float | None
+    threshold: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A row of `personas.statements`."""
+
+    framework: str
+    statement_id: str
+    persona_id: str
+    position: int
+    text: str
+    agree: bool
+    label_confidence: float | None = None
+    p_agree: float | None = None
+    pair_id: str | None = None
+    aspect: str | None = None
+    round: int | None = None
+    origin: str = Origin.GENERATED
+    generator: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A row of `personas.statement_audit`."""
+
+    framework: str
+    audit: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    chance: float | None
+    threshold_warn: float | None
+    threshold_fail: float | None
+    status: str
+    detail: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkRow:
+    """A row of `personas.frameworks`."""
+
+    framework: str
+    name: str
+    about: str
+    dimensions: Mapping[str, str]
+    aspects: Sequence[str]
+    n_personas: int
+
+
+R = TypeVar("R", Persona, Candidate, Decision, Statement, AuditRow, FrameworkRow)
+
+
+def to_frame(table: Table, rows: Sequence[R]) -> pl.DataFrame:
+    """Rows as a frame with the table's columns and types, in the order of its key."""
+    frame = typed_frame(table, [{item.name: getattr(row, item.name) for item in fields(row)} for row in rows])
+    return frame.sort(table.key)
+
+
+def from_frame(row_type: type[R], frame: pl.DataFrame) -> list[R]:
+    """Rows of a frame that holds at least this type's columns, in the frame's order."""
+    build = cast("Callable[..., R]", row_type)
+    return [build(**row) for row in frame.select([item.name for item in fields(row_type)]).iter_rows(named=True)]
+
+
+def holds_statement(candidate: Candidate) -> bool:
+    """Whether a candidate is a statement, and not the mark of a reply that held none."""
+    return candidate.status == Status.OK.value and candidate.statement_id is not None
+
+
+def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """One candidate per statement: the first that wrote it, by round, origin (generated first) and place."""
+    first: dict[str, Candidate] = {}
+    for candidate in sorted(filter(holds_statement, candidates), key=_writing_order):
+        first.setdefault(candidate.id, candidate)
+    return list(first.values())
+
+
+def _writing_order(candidate: Candidate) -> tuple[int, bool, str, bool, str, int]:
+    return (
+        candidate.round,
+        candidate.origin == Origin.CONTRAST,
+        candidate.persona_id,
+        candidate.agree,
+        candidate.aspect or "",
+        candidate.position,
+    )
