@@ -1,0 +1,1 @@
+"""Local inference with `transformers`: one model, one worker thread, shared prefixes, rows that join and leave."""

@@ -1,0 +1,307 @@
+"""Forward passes over segments that share prefixes. Imports torch: import this module inside functions.
+
+`Engine.forward` is the one place where the model is called; whatever changes the model for some rows (an adapter,
+a steering hook) attaches there, and such rows need a plan and stored prefixes of their own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from resources.local.prefix import Plan, Segment, common_prefix
+from resources.local.slots import Frame, KeyValues, StoredRow
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_KEEP_FROM = 16
+"""Prefixes of fewer tokens are not worth remembering."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """Bounds of one forward pass: new tokens (pads included), bytes of keys and values, bytes of stored prefixes."""
+
+    tokens: int = 2048
+    kv_bytes: int = 192 * 2**20
+    prefix_bytes: int = 256 * 2**20
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was computed. `computed` counts positions with pads, `unique` the least possible, `asked` all lengths."""
+
+    forwards: int = 0
+    computed: int = 0
+    unique: int = 0
+    asked: int = 0
+    stored_prefix_tokens: int = 0
+
+
+@dataclass(slots=True)
+class Wave:
+    """What one forward pass read: sequence numbers, their logits `[N, vocabulary]`, and where their keys are."""
+
+    numbers: list[int]
+    logits_N_V: torch.Tensor
+    keys_values: KeyValues | None
+    places: list[tuple[int, int]]
+    """(row, length) in `keys_values` of each number."""
+
+
+class PrefixStore:
+    """Keys and values of recent prefixes, least recently used out first, bounded in bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._bytes = limit_bytes, 0
+        self._rows: OrderedDict[bytes, StoredRow] = OrderedDict()
+        self._by_start: dict[bytes, list[bytes]] = {}
+
+    def longest(self, tokens: Sequence[int], at_most: int) -> tuple[StoredRow, int] | None:
+        """The stored row that shares the longest start with `tokens`, and how much of it (up to `at_most`)."""
+        if at_most < _KEEP_FROM:
+            return None
+        wanted = np.asarray(tokens[:at_most], dtype=">u4")
+        best, length = b"", 0
+        for key in self._by_start.get(wanted[:_KEEP_FROM].tobytes(), ()):
+            shared = common_prefix(wanted, np.frombuffer(key, dtype=">u4"))
+            if shared > length:
+                best, length = key, shared
+        if not length:
+            return None
+        self._rows.move_to_end(best)
+        return self._rows[best], length
+
+    def put(self, tokens: Sequence[int], row: StoredRow) -> None:
+        key = np.asarray(tokens, dtype=">u4").tobytes()
+        if key in self._rows or row.nbytes > self._limit:
+            return
+        self._rows[key] = row
+        self._by_start.setdefault(key[: 4 * _KEEP_FROM], []).append(key)
+        self._bytes += row.nbytes
+        while self._bytes > self._limit:
+            old, dropped = self._rows.popitem(last=False)
+            self._by_start[old[: 4 * _KEEP_FROM]].remove(old)
+            self._bytes -= dropped.nbytes
+
+
+@dataclass(slots=True)
+class _Task:
+    """A segment to run after row `parent` of the keys that its level stands on; `whole` are a root's tokens."""
+
+    segment: Segment
+    parent: int
+    whole: list[int] | None = None
+
+
+@dataclass
+class Engine:
+    """One model, its limits and its stored prefixes. Not thread-safe: one worker uses it."""
+
+    model: PreTrainedModel
+    limits: Limits = field(default_factory=Limits)
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        config = self.model.config.get_text_config()
+        self.device = next(self.model.parameters()).device
+        self.n_layers = int(config.num_hidden_layers)
+        self._kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        self._window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+        if self._window and not getattr(config, "layer_types", None):
+            self._kinds = {"sliding_attention"}
+        self._by_kind = len(self._kinds) > 1
+        self._eager = config._attn_implementation == "eager"
+        self.kv_bytes_per_token = 0
+        self.store = PrefixStore(self.limits.prefix_bytes)
+        self._read: tuple[torch.Tensor, torch.Tensor] | None = None
+        head: torch.nn.Module | None = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        self._reads_at_head = head is not None
+        if head is not None:
+            head.register_forward_pre_hook(self._only_read_positions)
+        self.shares = self._can_share(config._attn_implementation)
+        self.counters = Counters()  # the trial above is not work
+
+    def _can_share(self, attention: str) -> bool:
+        """Layers of plain or sliding attention under a mask of ours; proved on random tokens, not assumed."""
+        if self._kinds - {"full_attention", "sliding_attention"} or attention not in ("sdpa", "eager"):
+            return False
+        tokens = np.random.default_rng(0).integers(0, self.model.config.get_text_config().vocab_size, 24).tolist()
+        try:
+            plain, _ = self.forward([tokens], [(0, 23)])
+            _, past = self.forward([tokens[:9], tokens[:17]], [(0, 8)], past=KeyValues(self.n_layers, np.zeros(2, int)))
+            parted, _ = self.forward([tokens[9:], tokens[17:]], [(0, 14), (1, 6)], past=past)
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError):
+            return False  # a model with a cache or a mask of its own kind: it is run plainly
+        size = float(plain.abs().max()) + 1.0
+        tolerance = 1e-4 if plain.dtype == torch.float32 else 5e-2
+        return bool((parted.float() - plain.float()).abs().max() < tolerance * size)
+
+    def _only_read_positions(
+        self, _head: torch.nn.Module, args: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...] | None:
+        """Before the output matrix: keeps the positions that are read, so that the vocabulary is not paid for all."""
+        if self._read is None:
+            return None
+        rows, columns = self._read
+        return (args[0][rows, columns][None], *args[1:])
+
+    @torch.inference_mode()
+    def forward(
+        self, segments: Sequence[list[int]], reads: Sequence[tuple[int, int]], past: KeyValues | None = None
+    ) -> tuple[torch.Tensor, KeyValues | None]:
+        """Runs `segments[i]` after row i of `past`; logits `[len(reads), vocabulary]` at the (row, offset) in `reads`.
+
+        Without `past` nothing is kept. With it, the rows get the new keys and values in place. Segments are padded on
+        the right: no real position sees what comes after it, so a pad changes nothing.
+        """
+        lengths_B = np.array([len(segment) for segment in segments])
+        n_new = int(lengths_B.max())
+        ids_B_S = torch.tensor(
+            [segment + segment[-1:] * (n_new - len(segment)) for segment in segments], device=self.device
+        )
+        rows, columns = np.array(reads).T
+        read = (torch.from_numpy(rows).to(self.device), torch.from_numpy(columns).to(self.device))
+        self._read = read if self._reads_at_head else None
+        try:
+            logits = self._call(ids_B_S, lengths_B, past)
+        finally:
+            self._read = None
+        if past is not None:
+            past.lengths = past.lengths + lengths_B
+            self._measure(past)
+        self.counters.forwards += 1
+        self.counters.computed += ids_B_S.numel()
+        return (logits[0] if self._reads_at_head else logits[read]), past
+
+    def _call(self, ids_B_S: torch.Tensor, lengths_B: np.ndarray, past: KeyValues | None) -> torch.Tensor:
+        if past is None:
+            logits = self.model(input_ids=ids_B_S, use_cache=False).logits
+        else:
+            cache, frame = past.frame(ids_B_S.shape[1], self.device)
+            last_B = torch.from_numpy(past.lengths + lengths_B - 1).to(self.device)
+            logits = self.model(
+                input_ids=ids_B_S,
+                position_ids=frame.columns_B_S.minimum(last_B[:, None]),
+                attention_mask=self._mask(frame),
+                past_key_values=cache,
+                use_cache=True,
+            ).logits
+        assert isinstance(logits, torch.Tensor)
+        return logits
+
+    def _mask(self, frame: Frame) -> torch.Tensor | dict[str, torch.Tensor] | None:
+        """True (or 0) where a position is seen: columns up to its own, for sliding layers the last `window` of them."""
+        if frame.past == 0:
+            return None  # plain causal: the model makes that mask itself
+        columns_K = torch.arange(frame.used, device=self.device)
+        own_B_S_1 = (frame.columns_B_S if frame.start is None else frame.columns_B_S[:1])[:, :, None]
+        causal = columns_K <= own_B_S_1
+        masks = {"full_attention": causal}
+        if "sliding_attention" in self._kinds and self._window:
+            masks["sliding_attention"] = causal & (columns_K > own_B_S_1 - self._window)
+        ready = {kind: self._as_attention_wants(mask[:, None]) for kind, mask in masks.items()}
+        return ready if self._by_kind else ready[next(iter(self._kinds))]
+
+    def _as_attention_wants(self, seen: torch.Tensor) -> torch.Tensor:
+        if not self._eager:
+            return seen
+        dtype = self.model.dtype
+        return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill(~seen, torch.finfo(dtype).min)
+
+    def _measure(self, past: KeyValues) -> None:
+        if not self.kv_bytes_per_token:
+            row = past.row(0, 1)
+            self.kv_bytes_per_token = max(1, row.nbytes)
+
+    def run(self, plan: Plan, *, keep: bool = False) -> Iterator[Wave]:
+        """Computes a plan, one forward pass an item; with `keep`, waves hold the keys of what they read."""
+        self.counters.unique += plan.unique_tokens
+        self.counters.asked += plan.total_tokens
+        fresh: list[_Task] = []
+        continued: list[_Task] = []
+        starts: list[tuple[StoredRow, int]] = []
+        for root in plan.roots:
+            task = _Task(root, 0, root.tokens)
+            first_read = min((offset for offset, _ in root.ends), default=len(root.tokens))
+            stored = self.store.longest(root.tokens, min(first_read, len(root.tokens) - 1)) if self.shares else None
+            if stored is None:
+                fresh.append(task)
+                continue
+            n = stored[1]
+            self.counters.stored_prefix_tokens += n
+            task.segment = Segment(root.tokens[n:], [(o - n, i) for o, i in root.ends], root.children)
+            task.parent = len(starts)
+            starts.append(stored)
+            continued.append(task)
+        remember_all = len(plan.roots) <= 8
+        yield from self._level(fresh, None, keep, remember_all)
+        for chunk in _slices(continued, 64):
+            rows = KeyValues(self.n_layers, np.zeros(0, dtype=np.int64))
+            for task in chunk:
+                stored_row, n = starts[task.parent]
+                rows.append(stored_row)
+                rows.lengths[-1] = n
+            for parent, task in enumerate(chunk):
+                task.parent = parent
+            yield from self._level(chunk, rows, keep, remember_all)
+
+    def _level(
+        self, tasks: list[_Task], past: KeyValues | None, keep: bool, remember_all: bool = False
+    ) -> Iterator[Wave]:
+        for chunk in self._chunks(tasks, past):
+            segments = [task.segment for task in chunk]
+            reads = [(row, offset) for row, segment in enumerate(segments) for offset, _ in segment.ends]
+            numbers = [number for segment in segments for _, number in segment.ends]
+            n_new = max(len(segment.tokens) for segment in segments)
+            rows: KeyValues | None = None
+            if past is not None:
+                rows = past.gather([task.parent for task in chunk], n_new)
+            elif self.shares and (keep or remember_all or any(segment.children for segment in segments)):
+                rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
+            before = np.zeros(len(chunk), dtype=np.int64) if rows is None else rows.lengths
+            logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows)
+            if rows is not None:
+                self._remember(chunk, rows, remember_all)
+            if numbers:
+                places = [(row, int(before[row]) + offset + 1) for row, offset in reads]
+                yield Wave(numbers, logits, rows, places)
+            children = [_Task(child, row) for row, segment in enumerate(segments) for child in segment.children]
+            if children:
+                yield from self._level(children, rows, keep)
+
+    def _remember(self, chunk: list[_Task], rows: KeyValues, remember_all: bool) -> None:
+        for row, task in enumerate(chunk):
+            wanted = task.whole is not None and len(task.whole) >= _KEEP_FROM
+            if wanted and task.whole is not None and (remember_all or task.segment.children):
+                self.store.put(task.whole, rows.row(row, len(task.whole)))
+
+    def _chunks(self, tasks: list[_Task], past: KeyValues | None) -> Iterator[list[_Task]]:
+        """Tasks of like length together, inner segments apart from leaves, so that their children meet in turn."""
+        order = sorted(tasks, key=lambda task: (not task.segment.children, len(task.segment.tokens)))
+        chunk: list[_Task] = []
+        longest = past_columns = 0
+        for task in order:
+            length = len(task.segment.tokens)
+            columns = 0 if past is None else int(past.lengths[task.parent])
+            new_longest, new_past = max(longest, length), max(past_columns, columns)
+            n = len(chunk) + 1
+            kv_bytes = n * (new_longest + new_past) * self.kv_bytes_per_token
+            if chunk and (n * new_longest > self.limits.tokens or kv_bytes > self.limits.kv_bytes):
+                yield chunk
+                chunk, new_longest, new_past = [], length, columns
+            chunk.append(task)
+            longest, past_columns = new_longest, new_past
+        if chunk:
+            yield chunk
+
+
+def _slices(tasks: list[_Task], size: int) -> Iterator[list[_Task]]:
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]

@@ -1,0 +1,103 @@
+"""A local model as a `Provider`: safetensors in, two verbs out.
+
+The model is loaded at the first request; the identity, which is part of every cache key, comes from the files alone.
+So a run whose replies are all remembered never imports torch. Many requests should be in flight at once (the batcher
+takes thousands): what meets is what shares prefixes and fills batches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resources.errors import InputError
+from resources.local.batcher import Batcher
+from resources.local.weights import adapter_files_hash, check_weights, model_directory, weights_hash
+from resources.messages import Request
+from resources.providers import Chosen, Generated, Identity
+from resources.registry import ModelEntry
+
+if TYPE_CHECKING:
+    from resources.local.engine import Counters
+    from resources.local.worker import Worker
+
+
+class LocalProvider:
+    """One entry of `data/models.yaml` with `provider: local`.
+
+    Raises `InputError` at once when the directory, its weight files or their headers are not usable. `allow_pickle`
+    lets a directory load that has only pickled weights, which can run code. `share_prefixes=False` scores every prompt
+    on its own (for comparisons). `max_tokens` bounds the tokens of one forward pass, pads included.
+    """
+
+    def __init__(
+        self,
+        entry: ModelEntry,
+        root: Path,
+        *,
+        allow_pickle: bool = False,
+        share_prefixes: bool = True,
+        max_tokens: int | None = None,
+    ) -> None:
+        self._entry, self._root = entry, root
+        self._allow_pickle, self._share, self._max_tokens = allow_pickle, share_prefixes, max_tokens
+        self._directory = model_directory(entry, root)
+        weights = check_weights(self._directory, entry, allow_pickle=allow_pickle)
+        digest = weights_hash(self._directory, entry, weights, root / "data" / "cache" / "hashes")
+        self.identity = Identity("local", entry.model, entry.revision or "", digest)
+        self._counters: Counters | None = None
+        self._batcher = Batcher(self._make_worker)
+
+    def adapter_hash(self, adapter: str | None) -> str:
+        """sha256 of a LoRA checkpoint's files (a directory relative to the project); empty without one."""
+        return adapter_files_hash(self._root / adapter) if adapter else ""
+
+    async def generate(self, request: Request) -> Generated:
+        """A sampled reply at the request's own temperature and top_p, from the stream (seed, sample, prompt).
+
+        `TRUNCATED` when max_tokens or the model's context ended it. Raises `ProviderFault` when the prompt does not
+        fit or the model fails, `InputError` when the files do not make a model.
+        """
+        self._refuse_adapter(request)
+        return await self._batcher.generate(request)
+
+    async def choose(self, request: Request, options: tuple[str, ...]) -> Chosen:
+        """The model's own distribution over a closed set of answers, at temperature 1, from the full vocabulary.
+
+        `mass` is what all answers have together before they are scaled to 1; whether it is enough is for the caller.
+        How answers become tokens is told in `variants.py`. Raises as `generate` does, and `InputError` for options
+        that the tokenizer cannot write or tell apart.
+        """
+        self._refuse_adapter(request)
+        return await self._batcher.choose(request, options)
+
+    async def aclose(self) -> None:
+        """Lets the model go; requests that still wait are cancelled."""
+        await self._batcher.aclose()
+
+    @property
+    def counters(self) -> Counters | None:
+        """Tokens asked, unique and computed so far; None while the model is not loaded."""
+        return self._counters
+
+    def _refuse_adapter(self, request: Request) -> None:
+        if request.adapter:
+            raise InputError(
+                "this version answers without adapters only", field="adapter", value=request.adapter, fix="leave it out"
+            )
+
+    def _make_worker(self) -> Worker:
+        """Runs in the worker's thread: torch's thread settings belong to a thread."""
+        from resources.local.engine import Engine, Limits
+        from resources.local.loading import load
+        from resources.local.worker import Worker
+
+        loaded = load(self._directory, self._entry, allow_pickle=self._allow_pickle)
+        gpu = loaded.device.type == "cuda"
+        limits = Limits(tokens=16_384, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
+        if self._max_tokens is not None:
+            limits.tokens = self._max_tokens
+        engine = Engine(loaded.model, limits)
+        engine.shares = engine.shares and self._share
+        self._counters = engine.counters
+        return Worker(loaded, engine, max_rows=256 if gpu else 64)

@@ -1,0 +1,192 @@
+"""Keys and values of many sequences, each row with its own length. Imports torch: import this module inside functions.
+
+A row's token at position p lies in column p, in every layer, whatever the other rows do. So a causal mask over columns
+is a causal mask over positions for each row, sliding windows included; rows of different lengths need no padding mask
+(what lies behind a row's length is never read before it is overwritten), and rows can join and leave at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where one forward pass writes: `columns_B_S`, or from `start` on when all rows have one length."""
+
+    rows_B_1: torch.Tensor
+    columns_B_S: torch.Tensor
+    start: int | None
+    used: int
+    past: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One sequence's keys and values, copied out: per layer `[heads, length, head_dim]` twice."""
+
+    layers: list[tuple[torch.Tensor, torch.Tensor] | None]
+    length: int
+
+    @property
+    def nbytes(self) -> int:
+        return sum(k.nbytes + v.nbytes for k, v in filter(None, self.layers))
+
+
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # partly typed library
+    """One layer of a `KeyValues`, in the form that a transformers model writes to."""
+
+    is_sliding = False
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.keys: torch.Tensor | None = None
+        self.values: torch.Tensor | None = None
+        self.frame: Frame | None = None
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        assert self.frame is not None
+        self.keys, self.values = (
+            states.new_zeros((states.shape[0], states.shape[1], self.frame.used, states.shape[3]))
+            for states in (key_states, value_states)
+        )
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: object, **_kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.keys is None:
+            self.lazy_initialization(key_states, value_states)
+        frame = self.frame
+        assert frame is not None
+        assert self.keys is not None
+        assert self.values is not None
+        n = key_states.shape[0]
+        for store, states in ((self.keys, key_states), (self.values, value_states)):
+            if frame.start is not None:
+                store[:n, :, frame.start : frame.start + states.shape[2]] = states
+            else:
+                store[frame.rows_B_1, :, frame.columns_B_S] = states.transpose(1, 2)
+        return self.keys[:n, :, : frame.used], self.values[:n, :, : frame.used]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return (query_length if self.frame is None else self.frame.used), 0
+
+    def get_seq_length(self) -> int:
+        return 0 if self.frame is None else self.frame.past
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class KeyValues:
+    """The keys and values of `len(lengths)` rows over all layers; more rows and columns may be allocated than used."""
+
+    def __init__(self, n_layers: int, lengths: NDArray[np.int64]) -> None:
+        self.layers = [SlotLayer() for _ in range(n_layers)]
+        self.lengths = lengths
+
+    def frame(self, n_new: int, device: torch.device) -> tuple[Cache, Frame]:
+        """Prepares the rows for `n_new` more columns each; the transformers cache to pass to the model."""
+        start_B = self.lengths
+        uniform = bool((start_B == start_B[0]).all())
+        columns_B_S = torch.from_numpy(start_B[:, None] + np.arange(n_new)).to(device)
+        frame = Frame(
+            rows_B_1=torch.arange(len(start_B), device=device)[:, None],
+            columns_B_S=columns_B_S,
+            start=int(start_B[0]) if uniform else None,
+            used=int(start_B.max()) + n_new,
+            past=int(start_B.max()),
+        )
+        for layer in self.layers:
+            layer.frame = frame
+        self.reserve(len(start_B), frame.used)
+        return Cache(layers=list(self.layers)), frame
+
+    def reserve(self, rows: int, columns: int) -> None:
+        """Room for so many rows and columns; grows by doubling, keeps what is there."""
+        for layer in self.layers:
+            if layer.keys is None or layer.values is None:
+                continue
+            have_rows, _, have_columns, _ = layer.keys.shape
+            if rows <= have_rows and columns <= have_columns:
+                continue
+            new_rows = have_rows if rows <= have_rows else max(rows, 2 * have_rows)
+            new_columns = have_columns if columns <= have_columns else max(columns, 2 * have_columns)
+            layer.keys, layer.values = (_grown(t, new_rows, new_columns) for t in (layer.keys, layer.values))
+
+    def gather(self, parents: list[int], n_new: int) -> KeyValues:
+        """A new set of rows, row i a copy of row `parents[i]`, with room for `n_new` more columns."""
+        lengths = self.lengths[parents]
+        past = int(lengths.max())
+        new = KeyValues(len(self.layers), lengths)
+        index: torch.Tensor | None = None
+        for mine, theirs in zip(self.layers, new.layers, strict=True):
+            if mine.keys is None or mine.values is None:
+                continue
+            if index is None and len(set(parents)) > 1:
+                index = torch.tensor(parents, device=mine.keys.device)
+            theirs.keys, theirs.values = (
+                _copied(t, parents[0] if index is None else index, len(parents), past, past + n_new)
+                for t in (mine.keys, mine.values)
+            )
+            theirs.is_initialized = True
+        return new
+
+    def row(self, i: int, length: int) -> StoredRow:
+        """The first `length` positions of one row, copied out."""
+        return StoredRow(
+            [
+                None
+                if layer.keys is None or layer.values is None
+                else (layer.keys[i, :, :length].clone(), layer.values[i, :, :length].clone())
+                for layer in self.layers
+            ],
+            length,
+        )
+
+    def append(self, row: StoredRow) -> None:
+        """One more row at the end."""
+        at = len(self.lengths)
+        for layer, stored in zip(self.layers, row.layers, strict=True):
+            if stored is None:
+                continue
+            if layer.keys is None or layer.values is None:
+                layer.keys, layer.values = (t.new_zeros((1, t.shape[0], row.length, t.shape[2])) for t in stored)
+                layer.is_initialized = True
+        self.reserve(at + 1, row.length)
+        for layer, stored in zip(self.layers, row.layers, strict=True):
+            if stored is not None and layer.keys is not None and layer.values is not None:
+                layer.keys[at, :, : row.length], layer.values[at, :, : row.length] = stored
+        self.lengths = np.append(self.lengths, row.length)
+
+    def remove(self, i: int) -> None:
+        """Drops row i; the last row takes its place."""
+        last = len(self.lengths) - 1
+        if i != last:
+            n = int(self.lengths[last])
+            for layer in self.layers:
+                if layer.keys is not None and layer.values is not None:
+                    layer.keys[i, :, :n] = layer.keys[last, :, :n]
+                    layer.values[i, :, :n] = layer.values[last, :, :n]
+            self.lengths[i] = n
+        self.lengths = self.lengths[:last].copy()
+
+
+def _grown(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    new = tensor.new_zeros((rows, tensor.shape[1], columns, tensor.shape[3]))
+    new[: tensor.shape[0], :, : tensor.shape[2]] = tensor
+    return new
+
+
+def _copied(tensor: torch.Tensor, index: int | torch.Tensor, rows: int, past: int, columns: int) -> torch.Tensor:
+    source = tensor[:, :, :past]
+    new = tensor.new_empty((rows, tensor.shape[1], columns, tensor.shape[3]))
+    new[:, :, :past] = source[index : index + 1] if isinstance(index, int) else source.index_select(0, index)
+    new[:, :, past:] = 0.0  # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
+    return new

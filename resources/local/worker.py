@@ -1,0 +1,253 @@
+"""What the worker thread does in one turn. Imports torch: import this module inside functions.
+
+A turn takes the requests that arrived, runs one forward pass of scoring, and decodes for about as long as that took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from resources.errors import InputError
+from resources.local.batcher import AnyItem, ChooseItem, GenerateItem, Outcome
+from resources.local.chat import Chat
+from resources.local.engine import Engine, Wave
+from resources.local.generation import PlainPool, Pool, Row, draw, random_stream
+from resources.local.loading import Loaded
+from resources.local.prefix import plan
+from resources.local.variants import Answers, tokenise
+from resources.messages import Estimator, Status, Usage
+from resources.providers import Chosen, Generated, ProviderFault
+
+_PLANNED_AT_ONCE = 8192
+"""Requests in one plan: enough to meet, few enough that the first answers come soon."""
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """A choose request with its prompt; `logp` is filled branch by branch."""
+
+    item: ChooseItem
+    answers: Answers
+    prompt_tokens: int
+    logp: list[NDArray[np.float32] | None] = field(default_factory=list)
+
+
+class Worker:
+    """The model with everything that waits for it. Used by one thread."""
+
+    def __init__(self, loaded: Loaded, engine: Engine, max_rows: int = 64) -> None:
+        self._loaded, self.engine, self._max_rows = loaded, engine, max_rows
+        self._chat = Chat(loaded.tokenizer)
+        self._answers: dict[tuple[str, ...], Answers] = {}
+        self._new: deque[ChooseItem] = deque()
+        self._prompts: deque[tuple[GenerateItem, Row]] = deque()
+        self._scoring: Iterator[list[Outcome]] | None = None
+        self._scored: list[_Question] = []
+        self._pool = Pool(engine) if engine.shares else PlainPool(engine)
+        self._decoding: dict[int, GenerateItem] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._new or self._prompts or self._scoring or self._decoding)
+
+    def abandon(self) -> list[AnyItem]:
+        """Forgets all work in hand; the items that somebody still waits for."""
+        items: list[AnyItem] = [*self._new, *(question.item for question in self._scored)]
+        items += [item for item, _ in self._prompts] + list(self._decoding.values())
+        self._new.clear()
+        self._prompts.clear()
+        self._scoring, self._scored, self._decoding = None, [], {}
+        self._pool = Pool(self.engine) if self.engine.shares else PlainPool(self.engine)
+        return [item for item in items if item.wanted()]
+
+    @torch.inference_mode()
+    def turn(self, arrived: Sequence[AnyItem]) -> list[Outcome]:
+        """One forward pass of scoring, then decoding for as long; what was answered."""
+        outcomes: list[Outcome] = []
+        for item in arrived:
+            if isinstance(item, ChooseItem):
+                self._new.append(item)
+            else:
+                outcomes += self._take_prompt(item)
+        started = time.perf_counter()
+        try:
+            outcomes += self._score()
+            scored_s = time.perf_counter() - started
+            while self._prompts or self._decoding:
+                outcomes += self._decode()
+                if outcomes or time.perf_counter() - started > 2 * scored_s:
+                    break
+        except (RuntimeError, IndexError, ValueError) as error:
+            fault = self._fault(error)
+            outcomes += [(item, fault) for item in self.abandon()]
+        return outcomes
+
+    def _fault(self, error: Exception) -> ProviderFault:
+        if isinstance(error, torch.OutOfMemoryError):
+            limits = self.engine.limits
+            limits.tokens, limits.kv_bytes = max(256, limits.tokens // 2), max(2**24, limits.kv_bytes // 2)
+            self._max_rows = max(1, self._max_rows // 2)
+            return ProviderFault("out_of_memory", "the device ran out of memory; batches are halved", retryable=True)
+        fault = ProviderFault("local_model", f"the forward pass failed: {error}", retryable=False)
+        fault.__cause__ = error
+        return fault
+
+    # Scoring
+
+    def _score(self) -> list[Outcome]:
+        if self._scoring is None and self._new:
+            self._scoring = self._score_waiting()
+        if self._scoring is None:
+            return []
+        outcomes = next(self._scoring, None)
+        if outcomes is None:
+            self._scoring, self._scored = None, []
+            return []
+        return outcomes
+
+    def _score_waiting(self) -> Iterator[list[Outcome]]:
+        """Answers up to `_PLANNED_AT_ONCE` of the waiting, a list of outcomes for each forward pass."""
+        outcomes: list[Outcome] = []
+        sequences: list[list[int]] = []
+        reads: list[tuple[_Question, int]] = []
+        while self._new and len(self._scored) < _PLANNED_AT_ONCE:
+            item = self._new.popleft()
+            if not item.wanted():
+                continue
+            try:
+                question, prompt = self._question(item)
+            except (ProviderFault, InputError) as error:
+                outcomes.append((item, error))
+                continue
+            self._scored.append(question)
+            for number, branch in enumerate(question.answers.branches):
+                sequences.append([*prompt, *branch])
+                reads.append((question, number))
+        if outcomes:
+            yield outcomes
+        if sequences:
+            for wave in self.engine.run(plan(sequences, share=self.engine.shares)):
+                yield self._read_wave(wave, reads)
+
+    def _question(self, item: ChooseItem) -> tuple[_Question, list[int]]:
+        answers = self._answers.get(item.options)
+        if answers is None:
+            chat = self._chat
+            answers = tokenise(item.options, chat.encode, lambda tokens: chat.decode(tokens, keep_special=True))
+            self._answers[item.options] = answers
+        prompt = self._prompt(item, len(answers.branches[-1]))
+        return _Question(item, answers, len(prompt), [None] * len(answers.branches)), prompt
+
+    def _prompt(self, item: AnyItem, room: int) -> list[int]:
+        prompt = self._chat.tokens(item.request.messages)
+        context = self._loaded.context
+        if not prompt:
+            raise ProviderFault("empty_prompt", "the messages make an empty prompt", retryable=False)
+        if context is not None and len(prompt) + room > context:
+            raise ProviderFault(
+                "context_length",
+                f"prompt of {len(prompt)} tokens and {room} more exceed the context of {context}",
+                retryable=False,
+            )
+        return prompt
+
+    def _read_wave(self, wave: Wave, reads: Sequence[tuple[_Question, int]]) -> list[Outcome]:
+        logp_N_V = torch.log_softmax(wave.logits_N_V.float(), dim=-1)
+        read = [reads[number] for number in wave.numbers]
+        wanted = sorted({token for question, branch in read for token in question.answers.tokens[branch]})
+        column = {token: place for place, token in enumerate(wanted)}
+        logp_N_W = logp_N_V[:, torch.tensor(wanted, device=logp_N_V.device)].cpu().numpy()
+        columns: dict[tuple[int, ...], list[int]] = {}
+        outcomes: list[Outcome] = []
+        for row, (question, branch) in enumerate(read):
+            tokens = question.answers.tokens[branch]
+            places = columns.get(tokens)
+            if places is None:
+                places = columns[tokens] = [column[token] for token in tokens]
+            question.logp[branch] = logp_N_W[row, places]
+            done = [logp for logp in question.logp if logp is not None]
+            if len(done) == len(question.logp):
+                outcomes.append((question.item, _chosen(question, done)))
+        return outcomes
+
+    # Decoding
+
+    def _take_prompt(self, item: GenerateItem) -> list[Outcome]:
+        sampling = item.request.sampling
+        try:
+            prompt = self._prompt(item, 1)
+        except ProviderFault as fault:
+            return [(item, fault)]
+        context = self._loaded.context
+        limit = sampling.max_tokens if context is None else min(sampling.max_tokens, context - len(prompt))
+        row = Row(
+            prompt,
+            sampling,
+            max(1, limit),
+            self._loaded.eos,
+            (*sampling.stop, *self._chat.stops),
+            self._chat.decode,
+            random_stream(sampling, item.request.sample, prompt),
+        )
+        self._prompts.append((item, row))
+        return []
+
+    def _decode(self) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for row in [row for row in self._pool.rows if not self._decoding[id(row)].wanted()]:
+            self._pool.drop(row)
+            del self._decoding[id(row)]
+        free = self._max_rows - len(self._pool.rows)
+        if self._prompts and free >= max(1, min(len(self._prompts), self._max_rows // 8)):
+            outcomes += self._join(free)
+        if self._pool.rows:
+            outcomes += self._replies(self._pool.step())
+        return outcomes
+
+    def _join(self, free: int) -> list[Outcome]:
+        """Runs waiting prompts, draws their first tokens and lets them into the pool."""
+        rows: list[Row] = []
+        while self._prompts and len(rows) < free:
+            item, row = self._prompts.popleft()
+            if item.wanted():
+                self._decoding[id(row)] = item
+                rows.append(row)
+        if not rows:
+            return []
+        outcomes: list[Outcome] = []
+        if isinstance(self._pool, PlainPool):
+            for row in rows:
+                self._pool.join(row, None)
+            return []
+        for wave in self.engine.run(plan([row.prompt for row in rows]), keep=True):
+            read = [rows[number] for number in wave.numbers]
+            for place, row, token in zip(wave.places, read, draw(read, wave.logits_N_V), strict=True):
+                reply = row.add(token)
+                if reply is not None:
+                    outcomes += self._replies([(row, reply)])
+                elif wave.keys_values is not None:
+                    self._pool.join(row, wave.keys_values.row(*place))
+        return outcomes
+
+    def _replies(self, done: Sequence[tuple[Row, Generated]]) -> list[Outcome]:
+        return [(self._decoding.pop(id(row)), reply) for row, reply in done]
+
+
+def _chosen(question: _Question, logp: Sequence[NDArray[np.float32]]) -> Chosen | ProviderFault:
+    mass_O = question.answers.mass_per_option(logp)
+    mass = float(mass_O.sum())
+    if not np.isfinite(mass):
+        return ProviderFault("not_finite", "the model's logits are not finite", retryable=False)
+    single = question.answers.owners_T_O is not None
+    estimator = Estimator.LOGPROBS if single else Estimator.SCORED
+    usage = Usage(input_tokens=question.prompt_tokens)
+    if mass <= 0.0:
+        return Chosen((), 0.0, Status.VOID, estimator, usage)
+    return Chosen(tuple((mass_O / mass).tolist()), min(1.0, mass), Status.OK, estimator, usage)
