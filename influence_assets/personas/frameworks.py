@@ -18,6 +18,8 @@ from resources.errors import InputError
 from resources.yamlfiles import load_yaml, problem_at, read_tree
 
 SUFFIXES = (".yaml", ".yml")
+# Longest texts, in characters: far above anything sensible, far below what would hurt a prompt or a table.
+MAX_NAME, MAX_PROSE = 5_000, 20_000
 # Slugs with this prefix belong to imported benchmarks.
 IMPORT_PREFIX = "imported_"
 # Dagster refuses partition keys that hold one of these.
@@ -30,9 +32,8 @@ def _not_blank(text: str) -> str:
     return text
 
 
-# Longest texts: far above anything sensible, far below what would hurt a prompt or a table.
-Name = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(_not_blank)]
-Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_not_blank)]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME), AfterValidator(_not_blank)]
+Prose = Annotated[str, StringConstraints(max_length=MAX_PROSE), AfterValidator(_not_blank)]
 
 
 class Level(StrEnum):
