@@ -29,9 +29,9 @@ class InputError(InfluenceError):
 
     def _line(self) -> str:
         where = f"{self.place}: " if self.place else ""
-        field = f"{self.field}: " if self.field else ""
+        field = f"{_shortened(self.field)}: " if self.field else ""
         value = "" if self.value is None else f" (got {one_line(self.value)})"
-        return f"{where}{field}{self.problem}{value}; {self.fix}"
+        return _printable(f"{where}{field}{self.problem}{value}; {self.fix}")
 
 
 class BudgetError(InfluenceError):
@@ -40,6 +40,15 @@ class BudgetError(InfluenceError):
 
 class WarehouseError(InfluenceError):
     """A table could not be written, published or read as promised."""
+
+
+def _shortened(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _printable(text: str) -> str:
+    # Fields and fixes quote what people wrote, which may hold line breaks or a terminal's control characters.
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def one_line(value: object, limit: int = 80) -> str:
