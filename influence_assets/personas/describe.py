@@ -5,7 +5,7 @@ A name alone is never all that a model gets: a persona without a description is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from influence_assets.personas.contrast import with_opposites
@@ -55,7 +55,7 @@ def personas_of(slug: str, framework: Framework, limit: int | None = None) -> li
 
 async def describe(
     personas: Sequence[Persona],
-    framework: Framework,
+    framework_of: Callable[[Persona], Framework],
     prompt: PromptFile,
     models: Models,
     *,
@@ -65,11 +65,11 @@ async def describe(
 ) -> list[Persona]:
     """The personas, with a description by the generator for each that has none.
 
-    The framework's name and text are always in the prompt. A reply that is no description (refused, cut off, empty)
-    leaves the description null and its status in the row.
+    The name and text of the persona's framework are always in the prompt. A reply that is no description (refused, cut
+    off, empty) leaves the description null and its status in the row.
     """
     missing = [persona for persona in personas if not persona.description]
-    requests = [_request(persona, framework, prompt, generator, seed) for persona in missing]
+    requests = [_request(persona, framework_of(persona), prompt, generator, seed) for persona in missing]
     replies = await models.generate_many(requests, on_progress) if requests else []
     described = {
         persona.persona_id: _described(persona, generator, reply)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from influence_assets.personas.neighbours import Rows
+from influence_assets.personas.words import normal
 
 Embedder: TypeAlias = Callable[[Sequence[str]], Rows]
 
@@ -23,8 +24,8 @@ def hashed_tfidf(texts: Sequence[str]) -> Rows:
     """(n, 2 * 2^19) float32, unit rows (a text without a word has a zero row); idf from these texts themselves.
 
     Each half is smoothed tf-idf, ln((1 + n) / (1 + df)) + 1, of the features that are present (Salton and Buckley
-    1988, weights b-t-c), scaled to norm sqrt(.5), so that the cosine is the mean of the two halves' cosines. Rows do
-    not depend on the order of the texts.
+    1988, weights b-t-c), scaled to norm sqrt(.5), so that the cosine is the mean of the two halves' cosines. Case and
+    punctuation do not count, and rows do not depend on the order of the texts.
     """
     import numpy as np
     from scipy import sparse
@@ -43,6 +44,7 @@ def _half(texts: Sequence[str], analyzer: str, ngrams: tuple[int, int]) -> Rows:
 
     hasher = HashingVectorizer(
         analyzer=analyzer,
+        preprocessor=normal,
         ngram_range=ngrams,
         n_features=FEATURES,
         alternate_sign=False,
@@ -52,10 +54,12 @@ def _half(texts: Sequence[str], analyzer: str, ngrams: tuple[int, int]) -> Rows:
         token_pattern=r"(?u)\b\w+\b",
     )
     if not texts:
-        return sparse.csr_array((0, FEATURES), dtype=np.float32)
+        none: Rows = sparse.csr_array(np.zeros((0, FEATURES), dtype=np.float32))
+        return none
     # In chunks: the hasher's intermediate lists are several times as large as its result.
     counts = sparse.vstack(
         [hasher.transform(texts[at : at + CHUNK]) for at in range(0, len(texts), CHUNK)], format="csr"
     )
     weighted = TfidfTransformer().fit(counts).transform(counts, copy=False)
-    return sparse.csr_array((weighted.data, weighted.indices, weighted.indptr), shape=(len(texts), FEATURES))
+    rows: Rows = sparse.csr_array(sparse.csr_matrix(weighted))
+    return rows

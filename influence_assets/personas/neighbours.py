@@ -10,11 +10,13 @@ features, so few rows meet. Nothing is approximate: every pair above the thresho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Rows: TypeAlias = "sparse.csr_array[np.float32]"
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -91,6 +93,8 @@ def similar_pairs(vectors: Rows, threshold: float, groups: Ints | None = None) -
 
 def _prefixes(vectors: Rows, threshold: float) -> Rows:
     """Pattern (n, features) of each row's prefix, in the order of rising document frequency."""
+    from scipy import sparse
+
     n, width = vectors.shape
     frequency = np.zeros(width, dtype=np.int64)
     for start in range(0, n, BLOCK):
@@ -102,6 +106,8 @@ def _prefixes(vectors: Rows, threshold: float) -> Rows:
 
 
 def _prefix_block(block: Rows, rank: npt.NDArray[np.int32], bound: float) -> Rows:
+    from scipy import sparse
+
     ordered = sparse.csr_array((block.data, rank[block.indices], block.indptr), shape=block.shape)
     ordered.sort_indices()
     squares = ordered.data.astype(np.float64) ** 2
@@ -118,6 +124,8 @@ def _similar(
     vectors: Rows, prefixes: Rows, rows: Ints, columns: Ints, threshold: float, groups: Ints | None
 ) -> Iterator[Pairs]:
     """Pairs above the threshold of a row in `rows` with an earlier row in `columns`, ordered by row, then column."""
+    from scipy import sparse
+
     left, index = prefixes[rows], sparse.csr_array(prefixes[columns].T)
     meetings = left @ np.diff(index.indptr)
     parts = np.cumsum(meetings) // PAIRS_AT_ONCE
