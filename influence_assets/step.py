@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
@@ -16,7 +17,7 @@ from influence_assets.project import Project
 from influence_assets.study import Study
 from resources.asking import Models
 from resources.asking import Progress as Callback
-from resources.content import Json, sha256_of
+from resources.content import Json, sha256_of, sha256_of_files
 from resources.errors import InfluenceError, InputError
 from resources.tables import Table
 
@@ -39,7 +40,6 @@ class Step:
     writes: tuple[Table, ...]
     partition: str
     per_model: bool
-    asked: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -55,6 +55,10 @@ class Step:
     @property
     def asset(self) -> str:
         return self.context.asset_key.path[-1]
+
+    @property
+    def key(self) -> dg.AssetKey:
+        return self.context.asset_key
 
     @property
     def run_id(self) -> str:
@@ -98,7 +102,6 @@ class Step:
             ) as models:
                 return await work(models)
 
-        self.asked.append(self.run_id)
         return asyncio.run(main())
 
     def progress(self, label: str = "") -> Callback:
@@ -122,13 +125,21 @@ class Step:
                 versions[f"{table.name} {'/'.join(partition.values())}"] = pointer.data_version
         return versions
 
-    def inputs(self, version: str, asked: Sequence[str]) -> str:
-        """Hash of everything that the rows depend on: code, settings, upstream rows, and which models answer."""
+    def inputs(self, version: str, asked: Sequence[str], files: Sequence[Path]) -> str:
+        """Hash of all that the rows depend on: code, settings, upstream rows, files, and which models answer."""
         from resources.models import identity_of
 
         registry = self.project.registry
         models: dict[str, Json] = {name: identity_of(registry[name], self.project.root) for name in sorted(set(asked))}
-        parts: Json = [self.asset, self.partition, version, self.study.seed, self.upstream(), models]
+        parts: Json = [
+            self.asset,
+            self.partition,
+            version,
+            self.study.seed,
+            self.upstream(),
+            models,
+            sha256_of_files(files),
+        ]
         return sha256_of(parts)
 
     def own_partition(self, table: Table) -> dict[str, str]:
@@ -139,7 +150,7 @@ class Step:
     def landed_from(self, inputs: str) -> bool:
         """Whether every table of this asset holds rows that were made from exactly these inputs."""
         pointers = [self.project.warehouse.pointer(table, self.own_partition(table)) for table in self.writes]
-        return all(pointer is not None and pointer.inputs == inputs for pointer in pointers)
+        return all(pointer is not None and pointer.provenance.inputs == inputs for pointer in pointers)
 
     def data_version(self) -> str:
         """One content hash over all tables that this asset wrote."""

@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -29,6 +30,7 @@ Compute = Callable[[Step], Frames]
 Show = Callable[[Step], Mapping[str, dg.MetadataValue]]
 Check = Callable[[Step], Sequence[dg.AssetCheckResult]]
 Asks = Callable[[Step], Sequence[str]]
+Files = Callable[[Step], Sequence[Path]]
 
 _WRITERS: dict[str, tuple[dg.AssetKey, dg.PartitionsDefinition[str]]] = {}
 
@@ -41,6 +43,7 @@ class Recipe:
     writes: tuple[Table, ...]
     version: str
     asks: Asks | None
+    files: Files | None
     show: Show | None
     check: Check | None
 
@@ -53,6 +56,7 @@ def landed(
     version: str,
     reads: Sequence[Table] = (),
     asks: Asks | None = None,
+    files: Files | None = None,
     show: Show | None = None,
     check: Check | None = None,
     checks: Sequence[str] = (),
@@ -61,10 +65,10 @@ def landed(
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Make a plain function from `Step` to frames an asset that lands them.
 
-    `asks` names the models whose answers the rows depend on. `show` makes metadata and plots from the landed rows;
+    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show` makes metadata and plots from the landed rows;
     `check` gives one result per name in `checks` and `blocking` (a failed blocking check stops what is downstream).
     """
-    recipe = Recipe(tuple(reads), tuple(writes), version, asks, show, check)
+    recipe = Recipe(tuple(reads), tuple(writes), version, asks, files, show, check)
 
     def wrap(compute: Compute) -> dg.AssetsDefinition:
         key = dg.AssetKey([group, compute.__name__])
@@ -97,7 +101,7 @@ def landed(
 
 
 def _dependencies(reads: Sequence[Table], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetDep]:
-    writers = {key: definition for key, definition in (_WRITERS[table.name] for table in reads)}
+    writers = dict(_WRITERS[table.name] for table in reads)
     return [dg.AssetDep(key, partition_mapping=_mapping(up, partitions)) for key, up in writers.items()]
 
 
@@ -112,7 +116,8 @@ def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinitio
 
 def _materialize(step: Step, recipe: Recipe, compute: Compute) -> dg.MaterializeResult[None]:
     started = datetime.now(UTC)
-    inputs = step.inputs(recipe.version, recipe.asks(step) if recipe.asks else ())
+    asked = recipe.asks(step) if recipe.asks else ()
+    inputs = step.inputs(recipe.version, asked, recipe.files(step) if recipe.files else ())
     reused = not step.forced and step.landed_from(inputs)
     if not reused:
         landing.land(step, compute(step), inputs, recipe.version)

@@ -1,0 +1,41 @@
+"""From a study's settings and the persona tables to one measurement: who takes part, what steers, what tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from influence_assets.steerability.cells import design
+from influence_assets.steerability.method import chosen_methods
+from influence_assets.steerability.people import People, people
+from influence_assets.steerability.respond import Measurement, Prompts
+from influence_assets.steerability.splits import split
+from influence_assets.study import SteerabilitySettings
+
+
+def people_of(frameworks: pl.DataFrame, personas: pl.DataFrame, statements: pl.DataFrame) -> People:
+    """Personas that can be described, with their framework's name, and their statements."""
+    names = frameworks.select("framework", framework_name=pl.col("name"))
+    described = personas.filter(pl.col("description").is_not_null())
+    return people(described.join(names, on="framework", how="left"), statements)
+
+
+def measurement(who: People, settings: SteerabilitySettings, *, seed: int, prompts: Path) -> Measurement:
+    """Everything that decides what a model is asked; `prompts` is the folder with the family's two prompt files."""
+    splits = split(
+        who,
+        n_steer=settings.n_steer,
+        repeats=settings.repeats,
+        seed=seed,
+        test_per_persona=settings.test_per_persona,
+    )
+    return Measurement(
+        people=who,
+        splits=splits,
+        cells=design(who, splits, pairs=settings.pairs, seed=seed),
+        methods=chosen_methods(settings.methods),
+        prompts=Prompts.load(prompts),
+        seed=seed,
+        min_mass=settings.min_mass,
+    )

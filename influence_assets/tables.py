@@ -1,0 +1,14 @@
+"""All public tables and SQL macros, gathered from the families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from influence_assets.personas import tables as personas
+from influence_assets.steerability import tables as steerability
+from resources.ledger_tables import LEDGER_TABLES
+from resources.tables import Table
+
+ALL_TABLES: tuple[Table, ...] = (*personas.TABLES, *steerability.TABLES, *LEDGER_TABLES)
+
+MACROS: tuple[Path, ...] = tuple(sorted(Path(__file__).parent.glob("*/sql/macros/*.sql")))
