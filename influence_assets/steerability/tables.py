@@ -3,6 +3,8 @@ whose statements it was asked about."""
 
 from __future__ import annotations
 
+import polars as pl
+
 from resources.tables import Column, Table
 
 _PARTITION = ("model", "iteration")
@@ -144,3 +146,17 @@ CLUSTERS = Table(
 TABLES = (STEERING_SETS, RESPONSES, MATRIX, SCORES, SUMMARY, CLUSTERS)
 
 SCHEMA_ORDER = {table.name: tuple(column.name for column in table.columns) for table in TABLES}
+
+_POLARS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "VARCHAR": pl.String,
+    "INTEGER": pl.Int32,
+    "DOUBLE": pl.Float64,
+    "BOOLEAN": pl.Boolean,
+    "DOUBLE[]": pl.List(pl.Float64),
+    "VARCHAR[]": pl.List(pl.String),
+}
+
+
+def empty_frame(table: Table) -> pl.DataFrame:
+    """No rows of a table of this family, with its columns and types."""
+    return pl.DataFrame(schema={column.name: _POLARS[column.type] for column in table.columns})
