@@ -127,7 +127,7 @@ def _agreement(run: Run, drawn: Draws, framework_P: NDArray[np.str_], tree: Tree
             draws_B.append(adjusted_rand(resampled.cluster_P, group_P[kept]) if here > 1 else np.nan)
     value = adjusted_rand(tree.cluster_P, group_P)
     low, high = percentile(np.array(draws_B))
-    return value, float(min(low, value)), float(max(high, value))
+    return value, min(float(low), value), max(float(high), value)
 
 
 def _distances(profiles_P_Q: Floats) -> NDArray[np.float64]:
@@ -136,7 +136,8 @@ def _distances(profiles_P_Q: Floats) -> NDArray[np.float64]:
     length_P = np.sqrt((centred**2).sum(axis=1, keepdims=True))
     unit = np.divide(centred, length_P, out=np.zeros_like(centred), where=length_P > 1e-9)
     upper = np.triu_indices(len(unit), k=1)
-    return np.clip(1 - (unit @ unit.T)[upper], 0, 2).astype(np.float64)
+    distances: NDArray[np.float64] = np.clip(1 - (unit @ unit.T)[upper], 0, 2).astype(np.float64)
+    return distances
 
 
 def _pairs(n: NDArray[np.floating] | NDArray[np.integer]) -> float:

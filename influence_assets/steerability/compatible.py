@@ -45,7 +45,7 @@ def sample_positions(n_personas: int, max_personas: int, seed: int) -> list[int]
     if not max_personas:
         return list(range(n_personas))
     order = np.random.RandomState(seed).permutation(n_personas)
-    return order[: min(max_personas, n_personas)].tolist()
+    return [int(row) for row in order[: min(max_personas, n_personas)]]
 
 
 def steer_positions(n_steer: int) -> list[int]:
@@ -57,7 +57,8 @@ def steer_positions(n_steer: int) -> list[int]:
             value=n_steer,
             fix=f"use an even number up to {2 * ROWS_PER_LABEL}",
         )
-    return np.random.RandomState(SPLIT_SEED).permutation(ROWS_PER_LABEL)[: n_steer // 2].tolist()
+    order = np.random.RandomState(SPLIT_SEED).permutation(ROWS_PER_LABEL)
+    return [int(row) for row in order[: n_steer // 2]]
 
 
 def public_splits(people: People, in_file_order: pl.DataFrame, n_steer: int) -> Splits:

@@ -26,17 +26,17 @@ def heat_map(
     """Accuracy of every steered persona (rows) on every test persona (columns), own tests framed.
 
     `matrix`: rows of `steerability.matrix` of one model and iteration; `order`: persona ids in the order to draw, such
-    as the dendrogram's; `labels`: their names, ids when absent. Unmeasured cells stay white with a cross hatch.
+    as the dendrogram's; `labels`: what to call them, their ids when absent. Unmeasured cells are hatched.
     """
+    cells = matrix.filter((pl.col("method") == method) & (pl.col("n_steer") == n_steer))
     place = {persona_id: number for number, persona_id in enumerate(order)}
     accuracy_P_Q = np.full((len(order), len(order)), np.nan)
-    cells = matrix.filter((pl.col("method") == method) & (pl.col("n_steer") == n_steer))
     for steered, test, accuracy in cells.select("steered_persona_id", "test_persona_id", "accuracy").iter_rows():
         if steered in place and test in place and accuracy is not None:
             accuracy_P_Q[place[steered], place[test]] = accuracy
-    figure, axes = _figure(max(5.0, min(12.0, 2.6 + 0.22 * len(order))))
-    axes.set_facecolor("white")
-    axes.patch.set(hatch="xx", edgecolor="lightgrey")
+    width = max(5.0, min(12.0, 2.6 + 0.22 * len(order)))
+    figure, (axes,) = _figure(width, width * 0.85)
+    axes.patch.set(facecolor="white", hatch="xx", edgecolor="lightgrey")
     image = axes.imshow(accuracy_P_Q, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     for number in range(len(order)):
         axes.add_patch(_frame(number))
@@ -47,43 +47,54 @@ def heat_map(
     axes.set_yticks(ticks, shown[::step], fontsize=7)
     axes.set_xlabel("tested on the statements of")
     axes.set_ylabel("steered to")
-    axes.set_title(_literal(f"{title}: {method}, {n_steer} statements shown"), fontsize=10)
+    axes.set_title(_literal(title + (f", {n_steer} statements shown" if n_steer else "")), fontsize=10)
     figure.colorbar(image, ax=axes, label="accuracy (share of right answers; chance .5)", shrink=0.8)
     return _png(figure)
 
 
-def score_plot(summary: pl.DataFrame, *, score: str, title: str) -> bytes:
-    """One score of every method with its 95 % interval, and its chance level as a dashed line.
+def score_plot(summary: pl.DataFrame, *, score: str | Sequence[str], title: str) -> bytes:
+    """One panel per score: every method with its 95 % interval, chance as a dashed line, the best on top.
 
-    `summary`: rows of `steerability.summary` of one model and iteration. Methods without the score are left out.
+    `summary`: rows of `steerability.summary` of one model and iteration. A method without a score has no point.
     """
-    rows = summary.filter((pl.col("score") == score) & (pl.col("framework") == "") & pl.col("value").is_not_null())
-    rows = rows.sort("value", "method", "n_steer")
-    names = [f"{method} ({n})" if n else str(method) for method, n in rows.select("method", "n_steer").iter_rows()]
-    value = rows["value"].to_numpy()
-    figure, axes = _figure(6.5, 1.6 + 0.32 * max(1, len(names)))
-    place = np.arange(len(names))
-    ends = rows.select(pl.coalesce("ci_low", "value").alias("low"), pl.coalesce("ci_high", "value").alias("high"))
-    errors = np.abs(np.stack([value - ends["low"].to_numpy(), ends["high"].to_numpy() - value]))
-    axes.errorbar(value, place, xerr=errors, fmt="o", color="black", capsize=3)
-    for chance in rows["chance"].drop_nulls().unique().to_list():
-        axes.axvline(chance, linestyle="--", color="grey", label=f"chance {chance:.3g}")
-    axes.set_yticks(place, [_literal(_short(name, 40)) for name in names])
-    axes.set_xlabel(f"{score} (bars: 95 % interval)")
-    axes.set_title(_literal(title), fontsize=10)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", fontsize=8)
-    axes.margins(y=0.15)
+    scores = [score] if isinstance(score, str) else list(score)
+    overall = summary.filter(pl.col("framework") == "")
+    runs = overall.filter(pl.col("score") == scores[0]).sort("value", "method", "n_steer")
+    labels = [f"{method} ({n})" if n else str(method) for method, n in runs.select("method", "n_steer").iter_rows()]
+    figure, panels = _figure(2.6 + 2.4 * len(scores), 1.6 + 0.3 * max(1, len(labels)), panels=len(scores))
+    for name, axes in zip(scores, panels, strict=True):
+        rows = runs.select("method", "n_steer").join(
+            overall.filter(pl.col("score") == name), on=["method", "n_steer"], how="left", maintain_order="left"
+        )
+        _points(axes, rows)
+        axes.set_yticks(np.arange(len(labels)), [_literal(_short(label, 40)) for label in labels])
+        axes.set_xlabel(f"{name}, 95 % interval\n(dashed: chance)")
+    figure.suptitle(_literal(title), fontsize=10)
     return _png(figure)
 
 
-def _figure(width: float, height: float | None = None) -> tuple[Figure, Axes]:
+def _points(axes: Axes, rows: pl.DataFrame) -> None:
+    ends = (
+        rows.select("value", low=pl.coalesce("ci_low", "value"), high=pl.coalesce("ci_high", "value"))
+        .cast(pl.Float64)
+        .fill_null(float("nan"))
+    )
+    value, low, high = (ends[name].to_numpy() for name in ("value", "low", "high"))
+    errors = np.stack([value - low, high - value])
+    axes.errorbar(value, np.arange(len(value)), xerr=np.abs(errors), fmt="o", color="black", capsize=3)
+    for chance in rows["chance"].drop_nulls().unique().to_list():
+        axes.axvline(chance, linestyle="--", color="grey")
+    axes.margins(y=0.1)
+
+
+def _figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height or width * 0.85), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # draws without a screen, and without touching pyplot's global state
+    axes: list[Axes] = figure.subplots(1, panels, sharey=True, squeeze=False)[0].tolist()
+    return figure, axes
 
 
 def _frame(number: int) -> Rectangle:
