@@ -1,0 +1,96 @@
+"""Who answers, and how hard to knock: providers made at first use, one limiter per provider account.
+
+Two entries of the registry that use the same server with the same key share one limiter, because the provider's own
+limit is on the account. A local model is not limited here: its batcher wants to see all that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from resources.anthropic_provider import AnthropicProvider, anthropic_identity
+from resources.limiter import Limiter
+from resources.openai_provider import OpenAIProvider, openai_identity
+from resources.providers import Identity, Provider, ProviderFault
+from resources.registry import ModelEntry, ProviderName
+from resources.trying import Patience, Persistence
+
+LOCAL_IN_FLIGHT = 4_096
+_LIVE_PER_SLOT = 4
+"""Tasks per slot of the window: those beyond the window wait to try again or for their commit."""
+
+
+def identity_for(entry: ModelEntry, root: Path) -> Identity:
+    """Which weights a registry entry names; hashes a local model's files, needs no key and asks nobody."""
+    if entry.provider is ProviderName.OPENAI:
+        return openai_identity(entry)
+    if entry.provider is ProviderName.ANTHROPIC:
+        return anthropic_identity(entry)
+    return _local(entry, root).identity
+
+
+def _local(entry: ModelEntry, root: Path) -> Provider:
+    from resources.local.provider import LocalProvider
+
+    return LocalProvider(entry, root)
+
+
+class Accounts:
+    """Providers and limiters of one open layer."""
+
+    def __init__(self, root: Path, patience: Patience, on_cut: Callable[[ModelEntry, ProviderFault], None]) -> None:
+        self._root, self._patience, self._on_cut = root, patience, on_cut
+        self._providers: dict[str, Provider] = {}
+        self._limiters: dict[tuple[str, str | None, str | None], Limiter] = {}
+        self._persistence: dict[str, Persistence] = {}
+
+    def provider(self, entry: ModelEntry) -> Provider:
+        """The provider of an entry; an `InputError` when its key or its files are missing."""
+        if entry.name not in self._providers:
+            self._providers[entry.name] = self._make(entry)
+        return self._providers[entry.name]
+
+    def persistence(self, entry: ModelEntry) -> Persistence:
+        """How this entry's requests are tried."""
+        if entry.name not in self._persistence:
+            patience = self._patience
+            if entry.provider is ProviderName.LOCAL:
+                patience = replace(patience, attempt_s=None)
+            self._persistence[entry.name] = Persistence(
+                self._limiter(entry), patience, on_cut=lambda fault: self._on_cut(entry, fault)
+            )
+        return self._persistence[entry.name]
+
+    def live(self, entry: ModelEntry) -> int:
+        """How many of an entry's requests may be under way at once, waiting ones included."""
+        return self._limiter(entry).maximum * (1 if entry.provider is ProviderName.LOCAL else _LIVE_PER_SLOT)
+
+    def _limiter(self, entry: ModelEntry) -> Limiter:
+        account = (entry.provider.value, entry.base_url, entry.api_key_env)
+        local = entry.provider is ProviderName.LOCAL
+        if local:
+            account = (entry.provider.value, entry.name, None)
+        if account not in self._limiters:
+            maximum = LOCAL_IN_FLIGHT if local else entry.max_concurrency
+            self._limiters[account] = Limiter(maximum, max_pause_s=self._patience.max_retry_after_s)
+        return self._limiters[account]
+
+    def _make(self, entry: ModelEntry) -> Provider:
+        if entry.provider is ProviderName.OPENAI:
+            return OpenAIProvider(entry)
+        if entry.provider is ProviderName.ANTHROPIC:
+            return AnthropicProvider(entry)
+        return _local(entry, self._root)
+
+    async def aclose(self) -> None:
+        """Close every provider; all are closed even when one fails to, and the first failure is raised."""
+        failures: list[Exception] = []
+        for provider in self._providers.values():
+            try:
+                await provider.aclose()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]

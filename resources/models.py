@@ -1,0 +1,189 @@
+"""The one way to ask models: look the question up, ask it if nobody has, remember the answer, then hand it over.
+
+What is promised:
+- a question that was answered once is never paid for again, whatever crashed in between;
+- identical questions in flight at the same time are asked once;
+- a reply is in the cache, and its cost in the ledger, before the caller sees it;
+- a failing request becomes a row with a status and never takes its neighbours with it;
+- when the budget is used up, what is in flight is awaited and stored, then `BudgetError` is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from resources.accounts import Accounts, identity_for
+from resources.addresses import identity_parts, static_part
+from resources.answers import check_options
+from resources.asker import Asker, Event, Settings, T
+from resources.asking import Progress
+from resources.cache import ReplyCache
+from resources.content import Json
+from resources.errors import InputError
+from resources.messages import OptionProbabilities, Reply, Request
+from resources.questions import ChoiceQuestion, Question, TextQuestion, choice_question, text_question
+from resources.registry import ModelEntry, Registry
+from resources.writer import Seam
+
+__all__ = ["Event", "ModelLayer", "Settings", "identity_of", "open_models"]
+
+_LOOKUP = 5_000
+"""Questions per bulk lookup; between two, other tasks get their turn."""
+
+
+def identity_of(entry: ModelEntry, root: Path) -> Json:
+    """Which weights an entry of the registry names, as JSON for hashing; needs no key and asks nobody."""
+    return identity_parts(identity_for(entry, root))
+
+
+@asynccontextmanager
+async def open_models(
+    registry: Registry,
+    cache_path: Path,
+    *,
+    root: Path,
+    run_id: str,
+    asset: str,
+    partition: str,
+    budget_usd: float | None = None,
+    budget_scope: str | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    on_seam: Seam | None = None,
+    settings: Settings | None = None,
+) -> AsyncIterator[ModelLayer]:
+    """The models of a registry, for one materialization.
+
+    `root` is where relative directories of local models start. What shares `budget_scope` (default: the run) shares
+    `budget_usd`. `on_seam` is called at `after reply`, `before commit` and `after commit`, so that a test can stop the
+    process there. Raises `InputError` when the cache file cannot be used.
+    """
+    cache, budget = ReplyCache.open(
+        cache_path,
+        run_id=run_id,
+        asset=asset,
+        partition=partition,
+        scope=run_id if budget_scope is None else budget_scope,
+        budget_usd=budget_usd,
+        on_seam=on_seam,
+    )
+    tell = on_event or (lambda _: None)
+    limits = settings or Settings()
+    accounts = Accounts(root, limits.patience, lambda entry, fault: tell(Event("cut", entry.name, str(fault))))
+    asker = Asker(accounts, cache, budget, limits, tell, on_seam or (lambda _: None))
+    try:
+        yield ModelLayer(registry, accounts, asker, limits)
+    finally:
+        try:
+            await accounts.aclose()
+        finally:
+            await cache.aclose()
+
+
+class ModelLayer:
+    """Implements `resources.asking.Models`. Made by `open_models`, used from one event loop."""
+
+    def __init__(self, registry: Registry, accounts: Accounts, asker: Asker, settings: Settings) -> None:
+        self._registry, self._accounts, self._asker, self._settings = registry, accounts, asker, settings
+        self._entries: dict[str, ModelEntry] = {}
+        self._static: dict[tuple[str, str | None], str] = {}
+
+    async def generate(self, request: Request) -> Reply:
+        """Text from the model; a status says what became of it."""
+        return await self._asker.answer(self._text(request))
+
+    async def choose(self, request: Request, options: Sequence[str]) -> OptionProbabilities:
+        """The model's own next-token distribution over `options`; void when the mass on them is too small."""
+        return await self._asker.answer(self._choice(request, check_options(options)))
+
+    async def generate_many(self, requests: Sequence[Request], on_progress: Progress | None = None) -> list[Reply]:
+        """Replies in the order of the requests. Raises `BudgetError` when the budget ends, and `InputError` for an
+        unknown model, a role that it may not play, or a missing key."""
+        return await self._answer_many(requests, self._text, on_progress)
+
+    async def choose_many(
+        self, requests: Sequence[Request], options: Sequence[str], on_progress: Progress | None = None
+    ) -> list[OptionProbabilities]:
+        """Distributions in the order of the requests. Raises as `generate_many` does."""
+        checked = check_options(options)
+        return await self._answer_many(requests, lambda request: self._choice(request, checked), on_progress)
+
+    def _text(self, request: Request) -> TextQuestion:
+        entry = self._entry(request)
+        return text_question(self._static_part(entry, request.adapter), entry, request)
+
+    def _choice(self, request: Request, options: tuple[str, ...]) -> ChoiceQuestion:
+        entry = self._entry(request)
+        static, limits = self._static_part(entry, request.adapter), self._settings
+        return choice_question(static, entry, request, options, void_below=limits.void_below, draws=limits.draws)
+
+    def _entry(self, request: Request) -> ModelEntry:
+        entry = self._entries.get(request.model)
+        if entry is None:
+            entry = self._entries[request.model] = self._registry[request.model]
+        if request.role not in entry.roles:
+            raise InputError(
+                f"the model {entry.name!r} may not play this role",
+                place="data/models.yaml",
+                field="roles",
+                value=request.role.value,
+                fix="add the role to the model's entry, or choose another model in data/study.yaml",
+            )
+        return entry
+
+    def _static_part(self, entry: ModelEntry, adapter: str | None) -> str:
+        key = (entry.name, adapter)
+        if key not in self._static:
+            provider = self._accounts.provider(entry)
+            self._static[key] = static_part(provider.identity, provider.adapter_hash(adapter))
+        return self._static[key]
+
+    async def _answer_many(
+        self, requests: Sequence[Request], ask: Callable[[Request], Question[T]], on_progress: Progress | None
+    ) -> list[T]:
+        questions: list[Question[T]] = []
+        answers: dict[int, T] = {}
+        for start in range(0, len(requests), _LOOKUP):
+            chunk = [ask(request) for request in requests[start : start + _LOOKUP]]
+            answers |= self._asker.known(chunk, start)
+            questions += chunk
+            await asyncio.sleep(0)
+        report = on_progress or _silent
+        if questions:
+            report(len(answers), len(questions))
+        missing = [index for index in range(len(questions)) if index not in answers]
+        await self._ask_missing(questions, missing, answers, report)
+        return [answers[index] for index in range(len(questions))]
+
+    async def _ask_missing(
+        self, questions: Sequence[Question[T]], missing: Sequence[int], answers: dict[int, T], report: Progress
+    ) -> None:
+        """Ask what is missing. The first failure stops new questions; it is raised when those in flight are done."""
+        failures: list[Exception] = []
+        waiting = iter(missing)
+
+        async def work() -> None:
+            for index in waiting:
+                if failures:
+                    return
+                try:
+                    answers[index] = await self._asker.answer(questions[index])
+                except Exception as error:
+                    failures.append(error)
+                    return
+                report(len(answers), len(questions))
+
+        entries = {question.entry.name: question.entry for question in questions}.values()
+        workers = min(len(missing), sum(self._accounts.live(entry) for entry in entries))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work())
+        if failures:
+            raise failures[0]
+
+
+def _silent(done: int, total: int) -> None:
+    """The progress that nobody watches."""
+    del done, total

@@ -1,0 +1,28 @@
+"""Fixtures that any test may use."""
+
+from __future__ import annotations
+
+import os
+
+# Small models run fastest on one thread, and tests share the machine; set before torch is ever imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Callable, Iterator  # noqa: E402
+
+import pytest  # noqa: E402
+
+from tests.servers.scripted import Script, ScriptedServer  # noqa: E402
+
+
+@pytest.fixture
+def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
+    """Starts loopback servers that speak both providers' protocols as a script says (tests/servers/scripted.py)."""
+    servers: list[ScriptedServer] = []
+
+    def start(script: Script) -> ScriptedServer:
+        servers.append(ScriptedServer(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
