@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from influence_assets.personas.contrast import Unit
-from influence_assets.personas.describe import FROM_FILE, NOT_ASKED
 from influence_assets.personas.embeddings import Embedder, hashed_tfidf
 from influence_assets.personas.filters.agreement import Judgement, agreement, judge
 from influence_assets.personas.filters.cross_persona import cross_persona
 from influence_assets.personas.filters.diversity import diversity, public_decisions
 from influence_assets.personas.filters.form import Form, FormFile, form
-from influence_assets.personas.frameworks import Framework
 from influence_assets.personas.importers import ImportedBenchmark
 from influence_assets.personas.records import Candidate, Decision, Origin, Persona, Statement
 from influence_assets.study import FilterSettings
@@ -26,52 +24,12 @@ from resources.messages import Status
 from resources.prompts import PromptFile
 
 
-def imported_personas(benchmark: ImportedBenchmark) -> list[Persona]:
-    """The benchmark's personas with their own ids, in file order; they have names but no descriptions."""
-    return [
-        Persona(
-            framework=benchmark.slug,
-            persona_id=persona.persona_id,
-            position=position,
-            name=persona.title,
-            description=None,
-            description_source=FROM_FILE,
-            status=NOT_ASKED,
-            traits={},
-        )
-        for position, persona in enumerate(benchmark.personas)
-    ]
-
-
-def frameworks_by_persona(benchmark: ImportedBenchmark) -> dict[str, Framework]:
-    """Each persona's own framework by persona id, for `describe`."""
-    frameworks = benchmark.frameworks()
-    return {persona.persona_id: frameworks[persona.framework] for persona in benchmark.personas}
-
-
-def imported_statements(benchmark: ImportedBenchmark) -> list[Statement]:
-    """The benchmark's statements with their own ids, texts and labels; `position` is their place in the file."""
-    return [
-        Statement(
-            framework=benchmark.slug,
-            statement_id=statement.statement_id,
-            persona_id=statement.persona_id,
-            position=position,
-            text=statement.text,
-            agree=statement.agree,
-            origin=Origin.IMPORTED.value,
-        )
-        for position, statement in enumerate(benchmark.statements)
-    ]
-
-
 def import_rules(benchmark: ImportedBenchmark, lists: FormFile, settings: FilterSettings) -> Form:
     """The form filter's rules for a benchmark: the bare names of all its personas and frameworks."""
-    names = {persona.persona_id: persona.name for persona in benchmark.personas}
     return Form(
         lists=lists,
         framework_names=tuple(benchmark.frameworks()),
-        personas={p.persona_id: replace(p, name=names[p.persona_id]) for p in imported_personas(benchmark)},
+        names={persona.persona_id: persona.name for persona in benchmark.personas},
         min_words=settings.min_words,
         max_words=settings.max_words,
     )

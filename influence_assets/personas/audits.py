@@ -116,11 +116,14 @@ def _blind_guesses(texts: Sequence[str], labels: Ints, groups: Ints) -> Ints:
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    features = HashingVectorizer(ngram_range=(1, 2), norm=None, alternate_sign=False, token_pattern=r"(?u)\b\w+\b")
+    hasher = HashingVectorizer(ngram_range=(1, 2), norm=None, alternate_sign=False, token_pattern=r"(?u)\b\w+\b")
+    hashed = hasher.transform(texts)
+    # The classifier's time goes with the width, and most of the hash space is empty.
+    features = hashed[:, np.unique(hashed.indices)]
     # idf is fitted within each fold, on its training part alone.
     classifier = make_pipeline(TfidfTransformer(sublinear_tf=True), LogisticRegression(max_iter=1000))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    return np.asarray(cross_val_predict(classifier, features.transform(texts), labels, groups=groups, cv=folds))
+    return np.asarray(cross_val_predict(classifier, features, labels, groups=groups, cv=folds))
 
 
 def length_bias(framework: str, statements: Sequence[Statement]) -> AuditRow:
@@ -129,7 +132,7 @@ def length_bias(framework: str, statements: Sequence[Statement]) -> AuditRow:
     AUC = P(an agree statement is longer than a disagree one) + half of P(as long) (Hanley and McNeil 1982).
     """
     labels = np.array([statement.agree for statement in statements], dtype=np.int64)
-    if labels.min(initial=1) == labels.max(initial=0):
+    if len(set(labels.tolist())) < 2:
         return _row(framework, "length_bias", None, None, "there are no statements of both labels", len(labels))
     lengths = np.minimum([len(words_of(statement.text)) for statement in statements], 99)
     spread = np.zeros((len(labels), 200))

@@ -28,8 +28,9 @@ def with_opposites(personas: Sequence[Persona]) -> list[Persona]:
     from scipy.optimize import linear_sum_assignment
 
     ordered = sorted(personas, key=lambda persona: persona.persona_id)
-    opposed = np.array([[_opposed(p, q) for q in ordered] for p in ordered], dtype=np.int64).reshape(len(ordered), -1)
-    shared = np.array([[_shared(p, q) for q in ordered] for p in ordered], dtype=np.int64).reshape(len(ordered), -1)
+    square = (len(ordered), len(ordered))
+    opposed = np.array([_opposed(p, q) for p in ordered for q in ordered], dtype=np.int64).reshape(square)
+    shared = np.array([_shared(p, q) for p in ordered for q in ordered], dtype=np.int64).reshape(square)
     # Whole numbers of falling rank: a sum over all personas of one rank stays below one step of the rank above.
     step = 1 + len(ordered) * int(max(opposed.max(initial=0), shared.max(initial=0)))
     weight = (opposed > 0) * step * step + opposed * step - shared

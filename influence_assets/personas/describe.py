@@ -13,6 +13,7 @@ from influence_assets.personas.frameworks import Framework
 from influence_assets.personas.generate import request_seed
 from influence_assets.personas.ids import persona_id
 from influence_assets.personas.records import FrameworkRow, Persona
+from influence_assets.personas.words import storable
 from resources.asking import Models, Progress
 from resources.messages import Reply, Request, Role, Sampling, Status
 from resources.prompts import PromptFile
@@ -91,7 +92,7 @@ def _request(persona: Persona, framework: Framework, prompt: PromptFile, generat
 
 def _described(persona: Persona, generator: str, reply: Reply) -> Persona:
     # One paragraph: a description is put into other prompts, where line breaks would look like structure.
-    text = " ".join(reply.text.split())
+    text = " ".join(storable(reply.text).split())
     status = Status.UNPARSABLE if reply.status is Status.OK and not text else reply.status
     return replace(
         persona,

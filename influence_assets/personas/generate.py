@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from influence_assets.personas.ids import statement_id
 from influence_assets.personas.records import COLLISION, Candidate, Origin, Persona
+from influence_assets.personas.words import storable
 from resources.asking import Models, Progress
 from resources.content import sha256_of
 from resources.messages import Reply, Request, Role, Sampling, Status
@@ -116,10 +117,10 @@ def _rows(ask: Ask, request: Request, reply: Reply, framework: str) -> list[Cand
         )
 
     if reply.status is not Status.OK:
-        return [row(0, reply.status, reply.text)]
+        return [row(0, reply.status, storable(reply.text))]
     statements = parse_statements(reply.text)
     if statements is None:
-        return [row(0, Status.UNPARSABLE, reply.text)]
+        return [row(0, Status.UNPARSABLE, storable(reply.text))]
     return [row(position, Status.OK, text) for position, text in enumerate(statements)]
 
 
@@ -136,7 +137,7 @@ def parse_statements(reply: str) -> list[str] | None:
         return None
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         return None
-    return [item.strip() for item in value]
+    return [storable(item).strip() for item in value]
 
 
 def mark_collisions(rows: Sequence[Candidate]) -> list[Candidate]:

@@ -90,7 +90,7 @@ def plan(slug: str, framework: Framework, personas: Sequence[Persona], study: St
         form=Form(
             lists=load_form(data / "filters" / "form.yaml"),
             framework_names=(framework.name,),
-            personas={persona.persona_id: persona for persona in personas},
+            names={persona.persona_id: persona.name for persona in personas},
             min_words=settings.filters.min_words,
             max_words=settings.filters.max_words,
         ),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from influence_assets.personas.records import Candidate, Decision, Filter, Persona
+from influence_assets.personas.records import Candidate, Decision, Filter
 from influence_assets.personas.words import words_of
 from resources.yamlfiles import load_yaml
 
@@ -39,11 +39,11 @@ def load_form(path: Path) -> FormFile:
 
 @dataclass(frozen=True)
 class Form:
-    """The rules for one framework (or one import, with several). `personas` are all of its personas, by id."""
+    """The rules for one framework, or for an import of several. `names` holds every persona's name by its id."""
 
     lists: FormFile
     framework_names: tuple[str, ...]
-    personas: Mapping[str, Persona]
+    names: Mapping[str, str]
     min_words: int
     max_words: int
 
@@ -57,11 +57,11 @@ class Form:
 
     @cached_property
     def _own_names(self) -> dict[str, re.Pattern[str]]:
-        return {key: _phrases([_bare(persona.name)]) for key, persona in self.personas.items()}
+        return {key: _phrases([_bare(name)]) for key, name in self.names.items()}
 
     @cached_property
-    def _other_names(self) -> re.Pattern[str]:
-        return _phrases([persona.name for persona in self.personas.values()], ignore_case=False)
+    def _all_names(self) -> re.Pattern[str]:
+        return _phrases(list(self.names.values()), ignore_case=False)
 
     def problems(self, text: str, persona_id: str) -> list[str]:
         """Names of the rules that the text breaks, in a fixed order; empty when it is well formed.
@@ -77,7 +77,7 @@ class Form:
             ("not first person", lambda: self.lists.first_person.isdisjoint(words)),
             ("not English", lambda: self._function_word_share(words) < self.lists.min_function_word_share),
             ("names the persona", lambda: self._names_own(text, persona_id)),
-            ("names another persona", lambda: bool(self._other_names.search(text))),
+            ("names another persona", lambda: self._names_other(text, persona_id)),
             ("names the framework", lambda: bool(self._frameworks.search(text))),
             ("hedges", lambda: bool(self._hedges.search(" ".join(words)))),
         )
@@ -86,6 +86,9 @@ class Form:
     def _names_own(self, text: str, persona_id: str) -> bool:
         own = self._own_names.get(persona_id)
         return own is not None and bool(own.search(text))
+
+    def _names_other(self, text: str, persona_id: str) -> bool:
+        return any(found.group() != self.names.get(persona_id) for found in self._all_names.finditer(text))
 
     def _function_word_share(self, words: Sequence[str]) -> float:
         known = self.lists.function_words | self.lists.first_person
