@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from influence_assets.steerability import moves
 from influence_assets.steerability.people import Persona
 from influence_assets.steerability.summary import SummaryRow, summary_row
-from influence_assets.steerability.tensors import Draws, Floats, Run, Tensors, cell_means, resampled_cell_means
+from influence_assets.steerability.tensors import Draws, Floats, Run, Tensors, cell_means
 
-_UNBOUNDED = ("index_relative_", "side_effect_")
 _NO_ROOM = 0.01
 """Below this distance to the pole, the share of it that steering covers is a ratio of noise."""
 
@@ -64,32 +63,14 @@ def dimension_rows(
         at = (slice(None), block.members_P[:, None], block.members_P[None, :])
         shift = run.right_R_P_Q_S[at] - unsteered.right_R_P_Q_S[at]
         base = np.where(np.isnan(shift), np.nan, unsteered.right_R_P_Q_S[at])
-        weights_B_P = drawn.personas_B_P[:, block.members_P]
-        counts = drawn.statements_Q_B_S[block.members_P]
-        once_P = np.ones(len(block.members_P))
-        values = _scores(cell_means(shift), cell_means(base), block, once_P)
-        parts = [
-            _scores(
-                resampled_cell_means(shift, counts[:, chunk]),
-                resampled_cell_means(base, counts[:, chunk]),
-                block,
-                weights_B_P[chunk],
-            )
-            for chunk in drawn.chunks()
+        once_P, weights_B_P = np.ones(len(block.members_P)), drawn.personas_B_P[:, block.members_P]
+        shift_P_Q, base_P_Q = cell_means(shift), cell_means(base)
+        values = _scores(shift_P_Q, base_P_Q, block, once_P)
+        draws = _scores(shift_P_Q, base_P_Q, block, weights_B_P)
+        rows += [
+            summary_row(block.framework, name, score.value, draws[name].value, chance=score.chance, n=score.n)
+            for name, score in values.items()
         ]
-        for name, score in values.items():
-            draws_B = np.concatenate([part[name].value for part in parts])
-            rows.append(
-                summary_row(
-                    block.framework,
-                    name,
-                    score.value,
-                    draws_B,
-                    chance=score.chance,
-                    n=score.n,
-                    bounds=(-math.inf, math.inf) if name.startswith(_UNBOUNDED) else _bounds(name),
-                )
-            )
     return rows
 
 
@@ -140,7 +121,3 @@ def _relative(index: Floats, room: Floats) -> Floats:
     """Share of the way to the pole; nan where the unsteered model stands at the pole already."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(room > _NO_ROOM, index / room, np.nan)
-
-
-def _bounds(name: str) -> tuple[float, float]:
-    return (0.0, 1.0) if name.startswith(("capacity_", "linearity_")) else (-1.0, 1.0)

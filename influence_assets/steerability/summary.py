@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_assets.stats.intervals import centred
+from influence_assets.stats.intervals import percentile
 
 
 class SummaryRow(NamedTuple):
@@ -31,11 +31,10 @@ def summary_row(
     *,
     chance: float,
     n: int,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> SummaryRow:
-    """The value with its interval, widened for `n` resampled personas; no interval with fewer than two."""
+    """The value with the expanded percentile interval of its draws; no interval with fewer than two personas."""
     number = float(value)
     if n < 2 or math.isnan(number):
         return SummaryRow(framework, score, number, math.nan, math.nan, chance, n)
-    low, high = centred(number, draws_B, n_units=n, bounds=bounds)
-    return SummaryRow(framework, score, number, float(low), float(high), chance, n)
+    low, high = percentile(draws_B, n_units=n)
+    return SummaryRow(framework, score, number, min(float(low), number), max(float(high), number), chance, n)
