@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from resources.addresses import static_part
 from resources.anthropic_provider import AnthropicProvider, anthropic_identity
 from resources.limiter import Limiter
 from resources.openai_provider import OpenAIProvider, openai_identity
 from resources.providers import Identity, Provider, ProviderFault
 from resources.registry import ModelEntry, ProviderName
 from resources.trying import Patience, Persistence
+from resources.wire import no_adapter
 
 LOCAL_IN_FLIGHT = 4_096
 _LIVE_PER_SLOT = 4
@@ -29,6 +31,14 @@ def identity_for(entry: ModelEntry, root: Path) -> Identity:
     if entry.provider is ProviderName.ANTHROPIC:
         return anthropic_identity(entry)
     return _local(entry, root).identity
+
+
+def static_for(entry: ModelEntry, root: Path, adapter: str | None) -> str:
+    """The static part of the addresses of a model's questions, with the same needs as `identity_for`."""
+    if entry.provider is ProviderName.LOCAL:
+        provider = _local(entry, root)
+        return static_part(provider.identity, provider.adapter_hash(adapter))
+    return static_part(identity_for(entry, root), no_adapter(adapter))
 
 
 def _local(entry: ModelEntry, root: Path) -> Provider:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from resources.answers import needs_draws
 from resources.content import Json
-from resources.errors import InputError
 from resources.messages import Message, Request, Sampling, Status, Usage
 from resources.providers import Chosen, Generated, Identity, ProviderFault
 from resources.registry import ModelEntry
@@ -24,6 +23,7 @@ from resources.wire import (
     key_of,
     malformed,
     member,
+    no_adapter,
     status_fault,
     text_of,
     wire_text,
@@ -60,11 +60,7 @@ class AnthropicProvider:
 
     def adapter_hash(self, adapter: str | None) -> str:
         """Empty; an `InputError` for an adapter, which this protocol cannot carry."""
-        if adapter is not None:
-            raise InputError(
-                "adapters need a local model", field="adapter", value=adapter, fix="use an entry with provider: local"
-            )
-        return ""
+        return no_adapter(adapter)
 
     async def generate(self, request: Request) -> Generated:
         """Text. A refusal is a status; a cut, empty or unreadable answer is a retryable fault.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from resources.answers import TokenLogprob, needs_draws, read_first_token
 from resources.content import Json
 from resources.dialect import OFFICIAL_URL, Dialect
-from resources.errors import InputError
 from resources.messages import Estimator, Message, Request, Status, Usage
 from resources.providers import Chosen, Generated, Identity, ProviderFault
 from resources.registry import ModelEntry
@@ -26,6 +25,7 @@ from resources.wire import (
     key_of,
     malformed,
     member,
+    no_adapter,
     status_fault,
     text_of,
     wire_seed,
@@ -59,11 +59,7 @@ class OpenAIProvider:
 
     def adapter_hash(self, adapter: str | None) -> str:
         """Empty; an `InputError` for an adapter, which this protocol cannot carry."""
-        if adapter is not None:
-            raise InputError(
-                "adapters need a local model", field="adapter", value=adapter, fix="use an entry with provider: local"
-            )
-        return ""
+        return no_adapter(adapter)
 
     async def generate(self, request: Request) -> Generated:
         """Text. A refusal or a filter is a status; a cut, empty or unreadable answer is a retryable fault."""

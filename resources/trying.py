@@ -38,7 +38,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Tried(Generic[T]):
-    """What became of a call: its value, or the last fault; `retries` counts the tries after the first."""
+    """What became of a call: its value, or the last fault. `retries` counts the tries after the first; `latency_s` goes
+    from the start of the first try to the end of the last, waits between them included."""
 
     value: T | None
     fault: ProviderFault | None
@@ -75,14 +76,14 @@ class Persistence:
                         self.on_cut(fault)
                 else:
                     self.limiter.succeeded()
-                    return Tried(value, None, tries, self.clock() - started)
+                    return Tried(value, None, tries, self.clock() - began)
             tries += 1
             malformed += fault.kind == "malformed"
             wait = self._wait(fault, tries)
             out_of_time = self.clock() - began + wait > self.patience.deadline_s
             hopeless = self.limiter.silent_for() > self.patience.deadline_s
             if not fault.retryable or out_of_time or hopeless or malformed >= self.patience.malformed_tries:
-                return Tried(None, fault, tries - 1, self.clock() - started)
+                return Tried(None, fault, tries - 1, self.clock() - began)
             await self.sleep(wait)
 
     async def _one_try(self, call: Callable[[], Awaitable[T]]) -> T:

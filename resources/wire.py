@@ -73,6 +73,15 @@ def key_of(entry: ModelEntry, *, default_env: str) -> Secret:
     return Secret(value)
 
 
+def no_adapter(adapter: str | None) -> str:
+    """The hash of no adapter: empty. An `InputError` when there is one, since neither protocol can carry it."""
+    if adapter is not None:
+        raise InputError(
+            "adapters need a local model", field="adapter", value=adapter, fix="use an entry with provider: local"
+        )
+    return ""
+
+
 def wire_seed(seed: int | None, sample: int) -> int | None:
     """The seed that goes to the server: the study's seed and the sample index, mixed into 31 bits; None without one."""
     return None if seed is None else int(sha256_of([seed, sample])[:8], 16) & 0x7FFFFFFF

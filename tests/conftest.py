@@ -7,11 +7,11 @@ import os
 # Small models run fastest on one thread, and tests share the machine; set before torch is ever imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterator
 
-import pytest  # noqa: E402
+import pytest
 
-from tests.servers.scripted import Script, ScriptedServer  # noqa: E402
+from tests.servers.scripted import Script, ScriptedServer
 
 
 @pytest.fixture
