@@ -1,0 +1,90 @@
+"""The ledger: rows for the warehouse, sums for the metadata, exact names."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from resources import ledger
+from resources.cache import ReplyCache
+from resources.content import sha256_of
+from resources.frames import conform
+from resources.ledger import LedgerRow
+from resources.ledger_tables import REQUESTS
+from resources.messages import Role, Status, Usage
+
+
+def row(number: int, **changes: object) -> LedgerRow:
+    given: dict[str, object] = {
+        "request_id": sha256_of(number),
+        "provider": "openai",
+        "model": "m",
+        "role": Role.PREFERENCE,
+        "kind": "choose",
+        "usage": Usage(100, 40, 1),
+        "cost": 0.125,
+        "latency_s": 0.5,
+        "cached": False,
+        "status": Status.OK,
+        "retries": 2,
+        "at": 1_763_700_000.5,
+    }
+    return LedgerRow(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def write(path: Path, rows: list[LedgerRow], *, run_id: str = "r", asset: str = "a", partition: str = "p") -> None:
+    async def main() -> None:
+        cache, _ = ReplyCache.open(
+            path, run_id=run_id, asset=asset, partition=partition, scope="s", budget_usd=None
+        )
+        cache.note(rows)
+        await cache.aclose()
+
+    asyncio.run(main())
+
+
+def test_rows_fit_the_public_table(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    write(path, [row(1), row(2, cached=True, usage=Usage(), cost=0.0)])
+    frame = ledger.rows_for(path, run_id="r", asset="a", partition="p")
+    assert frame.columns == [column.name for column in REQUESTS.columns]
+    conform(REQUESTS, {"asset": "a", "partition": "p", "run_id": "r"}, frame)
+    first = frame.row(0, named=True)
+    assert first["request_id"] == sha256_of(1)
+    assert first["at"] == datetime.fromtimestamp(1_763_700_000.5, UTC)
+    assert (first["role"], first["status"], first["retries"], first["cached"]) == ("preference", "ok", 2, False)
+
+
+def test_no_file_and_no_rows_have_the_same_columns(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    before = ledger.rows_for(path, run_id="r", asset="a", partition="p")
+    assert not path.exists()
+    write(path, [])
+    after = ledger.rows_for(path, run_id="r", asset="a", partition="p")
+    assert before.schema == after.schema
+    assert before.height == after.height == 0
+    assert ledger.totals(path, run_id="r").requests == 0
+
+
+def test_totals_are_the_sums_of_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    hit = row(1, cached=True, usage=Usage(), cost=0.0, retries=0)
+    write(path, [row(1), row(2, status=Status.GAVE_UP, usage=Usage(), cost=0.0), hit])
+    write(path, [row(3)], asset="b")
+    write(path, [row(4)], run_id="other")
+    whole, part = ledger.totals(path, run_id="r"), ledger.totals(path, run_id="r", asset="a", partition="p")
+    assert (whole.requests, whole.cached, whole.cost_usd, whole.retries) == (4, 1, 0.25, 6)
+    assert (part.requests, part.input_tokens, part.cached_tokens, part.output_tokens) == (3, 100, 40, 1)
+    assert dict(part.by_status) == {"ok": 2, "gave_up": 1}
+
+
+@pytest.mark.parametrize("name", ["'); DROP TABLE ledger; --", "a\0b", "\U0001f600", "\u202e", "../x", "", "x" * 4096])
+def test_hostile_names_are_kept_exactly(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "c.sqlite"
+    write(path, [row(1, model=name)], run_id=name, asset=name, partition=name)
+    write(path, [row(2)], run_id=name, asset=name, partition=name + "x")
+    frame = ledger.rows_for(path, run_id=name, asset=name, partition=name)
+    assert frame.select("run_id", "asset", "partition", "model").rows() == [(name, name, name, name)]
