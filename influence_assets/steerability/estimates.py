@@ -83,10 +83,10 @@ def bootstrapped(run: Run, unsteered: Run | None, drawn: Draws) -> dict[str, Est
 
 
 def tossed(run: Run, unsteered: Run | None, *, draws: int, seed: int) -> dict[str, Estimate]:
-    """Every score of a coin that is tossed anew `draws` times in the cells of `run`: means, and where 95 % of tosses lie.
+    """Every score of a coin tossed anew `draws` times in the cells of `run`: means, and where 95 % of the tosses lie.
 
-    One toss of a small matrix lies anywhere, so a single one says little; what is wanted beside a model's score is where
-    luck puts it at this number of personas and statements.
+    One toss of a small matrix lies anywhere, so a single one says little; what is wanted beside a model's score is
+    where luck puts it at this number of personas and statements.
     """
     n_P_Q = (~np.isnan(run.correct_R_P_Q_S)).sum(axis=(0, 3))
     base_P_Q = None if unsteered is None else cell_means(unsteered.correct_R_P_Q_S)
