@@ -102,7 +102,10 @@ class Chat:
         return tokens
 
     def _as_text(self, name: str) -> list[int]:
-        return list(self._tokenizer.encode(name, add_special_tokens=False, split_special_tokens=True))
+        tokens = list(self._tokenizer.encode(name, add_special_tokens=False, split_special_tokens=True))
+        if set(tokens) & set(self._tokenizer.all_special_ids):  # the name is a word of the vocabulary itself
+            tokens = self.encode(" ".join(name))
+        return tokens
 
 
 def _well_formed(text: str) -> str:

@@ -15,21 +15,23 @@ import numpy as np
 import torch
 
 from resources.local.prefix import Plan, Segment, common_prefix
-from resources.local.slots import Frame, KeyValues, StoredRow
+from resources.local.slots import Frame, KeyValues, Scratch, StoredRow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KEEP_FROM = 16
 """Prefixes of fewer tokens are not worth remembering."""
+_MANY = 4
+"""So many sequences must stand on a prefix for it to be remembered, unless there are fewer in all."""
 
 
 @dataclass(slots=True)
 class Limits:
     """Bounds of one forward pass: new tokens (pads included), bytes of keys and values, bytes of stored prefixes."""
 
-    tokens: int = 2048
-    kv_bytes: int = 192 * 2**20
+    tokens: int = 1024
+    kv_bytes: int = 64 * 2**20
     prefix_bytes: int = 256 * 2**20
 
 
@@ -93,7 +95,7 @@ class PrefixStore:
 
 @dataclass(slots=True)
 class _Task:
-    """A segment to run after row `parent` of the keys that its level stands on; `whole` are a root's tokens."""
+    """A segment to run after row `parent` of what it stands on; `whole` are all its tokens, if it may be stored."""
 
     segment: Segment
     parent: int
@@ -120,6 +122,7 @@ class Engine:
         self._eager = config._attn_implementation == "eager"
         self.kv_bytes_per_token = 0
         self.store = PrefixStore(self.limits.prefix_bytes)
+        self._scratch: list[Scratch] = []
         self._read: tuple[torch.Tensor, torch.Tensor] | None = None
         head: torch.nn.Module | None = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
         self._reads_at_head = head is not None
@@ -224,37 +227,58 @@ class Engine:
         """Computes a plan, one forward pass an item; with `keep`, waves hold the keys of what they read."""
         self.counters.unique += plan.unique_tokens
         self.counters.asked += plan.total_tokens
-        fresh: list[_Task] = []
-        continued: list[_Task] = []
-        starts: list[tuple[StoredRow, int]] = []
-        for root in plan.roots:
-            task = _Task(root, 0, root.tokens)
-            first_read = min((offset for offset, _ in root.ends), default=len(root.tokens))
-            stored = self.store.longest(root.tokens, min(first_read, len(root.tokens) - 1)) if self.shares else None
-            if stored is None:
-                fresh.append(task)
-                continue
-            n = stored[1]
-            self.counters.stored_prefix_tokens += n
-            task.segment = Segment(root.tokens[n:], [(o - n, i) for o, i in root.ends], root.children)
-            task.parent = len(starts)
-            starts.append(stored)
-            continued.append(task)
-        remember_all = len(plan.roots) <= 8
-        yield from self._level(fresh, None, keep, remember_all)
-        for chunk in _slices(continued, 64):
+        few = sum(root.leaves for root in plan.roots) < _MANY
+        fresh, continued = self._starts(plan.roots, few) if self.shares else ([_Task(r, 0) for r in plan.roots], [])
+        yield from self._level(fresh, None, keep, 0, few)
+        for first in range(0, len(continued), 64):
             rows = KeyValues(self.n_layers, np.zeros(0, dtype=np.int64))
-            for task in chunk:
-                stored_row, n = starts[task.parent]
-                rows.append(stored_row)
+            tasks: list[_Task] = []
+            for task, stored, n in continued[first : first + 64]:
+                task.parent = len(tasks)
+                tasks.append(task)
+                rows.append(stored)
                 rows.lengths[-1] = n
-            for parent, task in enumerate(chunk):
-                task.parent = parent
-            yield from self._level(chunk, rows, keep, remember_all)
+            yield from self._level(tasks, rows, keep, 0, few)
 
-    def _level(
-        self, tasks: list[_Task], past: KeyValues | None, keep: bool, remember_all: bool = False
-    ) -> Iterator[Wave]:
+    def _starts(self, roots: list[Segment], few: bool) -> tuple[list[_Task], list[tuple[_Task, StoredRow, int]]]:
+        """What begins at nothing, and what goes on from a stored prefix; branches that reach further into the store
+        than where they part are cut off and start there.
+        """
+        fresh: list[_Task] = []
+        continued: list[tuple[_Task, StoredRow, int]] = []
+        todo: list[tuple[Segment, list[int]]] = [(root, []) for root in roots]
+        while todo:
+            segment, above = todo.pop()
+            whole = above + segment.tokens
+            kept: list[Segment] = []
+            for child in segment.children:
+                looked_for = few or child.leaves >= _MANY
+                found = self._stored(child, whole) if looked_for else None
+                if found is None or found[1] <= len(whole):
+                    kept.append(child)
+                else:
+                    todo.append((child, whole))
+            if segment.children and not kept and not segment.ends:
+                continue
+            found = self._stored(segment, above)
+            if found is None or found[1] < len(above):
+                fresh.append(_Task(Segment(whole, segment.ends, kept, segment.leaves), 0, whole))
+                fresh[-1].segment.ends = [(offset + len(above), i) for offset, i in segment.ends]
+                continue
+            n = found[1] - len(above)
+            self.counters.stored_prefix_tokens += found[1]
+            rest = Segment(segment.tokens[n:], [(o - n, i) for o, i in segment.ends], kept, segment.leaves)
+            continued.append((_Task(rest, 0, whole), *found))
+        return fresh, continued
+
+    def _stored(self, segment: Segment, above: list[int]) -> tuple[StoredRow, int] | None:
+        """The stored prefix for a segment, short of the first position that must be read and of the last one."""
+        first_read = min((offset for offset, _ in segment.ends), default=len(segment.tokens) - 1)
+        return self.store.longest(above + segment.tokens, len(above) + first_read)
+
+    def _level(self, tasks: list[_Task], past: KeyValues | None, keep: bool, depth: int, few: bool) -> Iterator[Wave]:
+        if len(self._scratch) <= depth:
+            self._scratch.append(Scratch())
         for chunk in self._chunks(tasks, past):
             segments = [task.segment for task in chunk]
             reads = [(row, offset) for row, segment in enumerate(segments) for offset, _ in segment.ends]
@@ -262,24 +286,30 @@ class Engine:
             n_new = max(len(segment.tokens) for segment in segments)
             rows: KeyValues | None = None
             if past is not None:
-                rows = past.gather([task.parent for task in chunk], n_new)
-            elif self.shares and (keep or remember_all or any(segment.children for segment in segments)):
+                rows = past.gather([task.parent for task in chunk], n_new, self._scratch[depth])
+            elif self.shares and (keep or few or any(segment.children for segment in segments)):
                 rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
             before = np.zeros(len(chunk), dtype=np.int64) if rows is None else rows.lengths
             logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows)
             if rows is not None:
-                self._remember(chunk, rows, remember_all)
+                self._remember(chunk, rows, few)
             if numbers:
                 places = [(row, int(before[row]) + offset + 1) for row, offset in reads]
                 yield Wave(numbers, logits, rows, places)
-            children = [_Task(child, row) for row, segment in enumerate(segments) for child in segment.children]
+            children = [
+                _Task(child, row, None if task.whole is None else task.whole + child.tokens)
+                for row, task in enumerate(chunk)
+                for child in task.segment.children
+            ]
             if children:
-                yield from self._level(children, rows, keep)
+                yield from self._level(children, rows, keep, depth + 1, few)
 
-    def _remember(self, chunk: list[_Task], rows: KeyValues, remember_all: bool) -> None:
+    def _remember(self, chunk: list[_Task], rows: KeyValues, few: bool) -> None:
+        """Stores what many sequences stand on, and everything when there are few."""
         for row, task in enumerate(chunk):
-            wanted = task.whole is not None and len(task.whole) >= _KEEP_FROM
-            if wanted and task.whole is not None and (remember_all or task.segment.children):
+            if task.whole is None or not (few or task.segment.leaves >= _MANY):
+                task.whole = None
+            elif len(task.whole) >= _KEEP_FROM:
                 self.store.put(task.whole, rows.row(row, len(task.whole)))
 
     def _chunks(self, tasks: list[_Task], past: KeyValues | None) -> Iterator[list[_Task]]:
@@ -294,14 +324,9 @@ class Engine:
             n = len(chunk) + 1
             kv_bytes = n * (new_longest + new_past) * self.kv_bytes_per_token
             if chunk and (n * new_longest > self.limits.tokens or kv_bytes > self.limits.kv_bytes):
-                yield chunk
+                yield sorted(chunk, key=lambda task: task.parent)
                 chunk, new_longest, new_past = [], length, columns
             chunk.append(task)
             longest, past_columns = new_longest, new_past
         if chunk:
-            yield chunk
-
-
-def _slices(tasks: list[_Task], size: int) -> Iterator[list[_Task]]:
-    for start in range(0, len(tasks), size):
-        yield tasks[start : start + size]
+            yield sorted(chunk, key=lambda task: task.parent)

@@ -18,9 +18,12 @@ from transformers.cache_utils import DynamicCache
 from resources.local.engine import Engine
 from resources.local.slots import KeyValues, StoredRow
 from resources.messages import Sampling, Status, Usage
-from resources.providers import Generated
+from resources.providers import Generated, ProviderFault
 
 Decode = Callable[[Sequence[int]], str]
+Done = list[tuple["Row", Generated | ProviderFault]]
+NO_TOKEN = -1
+"""Drawn where the logits are not finite."""
 
 
 @dataclass(slots=True)
@@ -36,8 +39,10 @@ class Row:
     random: np.random.Generator
     tokens: list[int] = field(default_factory=list)
 
-    def add(self, token: int) -> Generated | None:
-        """Takes the next token; the finished reply when it was the last."""
+    def add(self, token: int) -> Generated | ProviderFault | None:
+        """Takes the next token; the finished reply when it was the last, a fault when there is none."""
+        if token == NO_TOKEN:
+            return ProviderFault("not_finite", "the model's logits are not finite", retryable=False)
         if token in self.ends:
             return self._finish(self.decode(self.tokens), Status.OK, "stop", ended=1)
         self.tokens.append(token)
@@ -78,7 +83,8 @@ def draw(rows: Sequence[Row], logits_B_V: torch.Tensor) -> list[int]:
     target = torch.from_numpy(u_B).to(logits.device)[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[1] - 1)[:, 0]
     cold = torch.tensor([row.sampling.temperature == 0.0 for row in rows], device=logits.device)
-    drawn: list[int] = torch.where(cold, logits.argmax(-1), tokens).tolist()
+    finite = cumulative[:, -1].isfinite()
+    drawn: list[int] = torch.where(cold, logits.argmax(-1), tokens).where(finite, NO_TOKEN).tolist()
     return drawn
 
 
@@ -102,14 +108,14 @@ class Pool:
         self._keys_values.append(stored)
         self.rows.append(row)
 
-    def step(self) -> list[tuple[Row, Generated]]:
+    def step(self) -> Done:
         """One more token for each row; those that are finished, with their replies."""
         logits, _ = self._engine.forward(
             [row.tokens[-1:] for row in self.rows], [(i, 0) for i in range(len(self.rows))], self._keys_values
         )
         return self._advance(draw(self.rows, logits))
 
-    def _advance(self, tokens: Sequence[int]) -> list[tuple[Row, Generated]]:
+    def _advance(self, tokens: Sequence[int]) -> Done:
         done = [(row, reply) for row, token in zip(self.rows, tokens, strict=True) if (reply := row.add(token))]
         for row, _ in done:
             self.drop(row)
@@ -136,7 +142,7 @@ class PlainPool(Pool):
         self.rows.append(row)
 
     @torch.inference_mode()
-    def step(self) -> list[tuple[Row, Generated]]:
+    def step(self) -> Done:
         model = self._engine.model
         drawn: list[int] = []
         for row in self.rows:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from resources.errors import InputError, one_line
 from resources.registry import ModelEntry
@@ -37,10 +40,24 @@ def load(directory: Path, entry: ModelEntry, *, allow_pickle: bool = False) -> L
 
     dtype `auto` is the checkpoint's own on a GPU and float32 on a CPU; device `auto` is `cuda` where there is one.
     Raises `InputError` for settings that do not exist and for files that do not make a model: every weight must be
-    there, in the right shape, and none left over.
+    there, in the right shape.
     """
     device = _device(entry)
     dtype = _dtype(entry, device)
+    with _quiet():
+        tokenizer, model, report = _from_files(directory, dtype, allow_pickle)
+    _refuse_misfits(directory, report)
+    model.to(device)  # type: ignore[arg-type]  # a wrapped method loses its self
+    model.train(False).requires_grad_(False)
+    if "OMP_NUM_THREADS" not in os.environ and model.num_parameters() < _SMALL and device.type == "cpu":
+        torch.set_num_threads(1)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return Loaded(model, tokenizer, device, context, _end_tokens(model, tokenizer))
+
+
+def _from_files(
+    directory: Path, dtype: torch.dtype | str, allow_pickle: bool
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel, object]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         model, report = cast(
@@ -57,13 +74,21 @@ def load(directory: Path, entry: ModelEntry, *, allow_pickle: bool = False) -> L
     except Exception as error:  # a library boundary: whatever it raises, the files or the settings are what is wrong
         problem = f"transformers cannot load this model: {type(error).__name__}: {one_line(str(error), 300)}"
         raise InputError(problem, place=directory, fix="check the files, or download the model again") from error
-    _refuse_misfits(directory, report)
-    model.to(device)  # type: ignore[arg-type]  # a wrapped method loses its self
-    model.eval().requires_grad_(False)
-    if "OMP_NUM_THREADS" not in os.environ and model.num_parameters() < _SMALL and device.type == "cpu":
-        torch.set_num_threads(1)
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return Loaded(model, tokenizer, device, context, _end_tokens(model, tokenizer))
+    return tokenizer, model, report
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no warnings while loading: what matters of them becomes an error here."""
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _device(entry: ModelEntry) -> torch.device:
@@ -99,9 +124,9 @@ def _dtype(entry: ModelEntry, device: torch.device) -> torch.dtype | str:
 
 
 def _refuse_misfits(directory: Path, report: object) -> None:
-    """A missing weight would be filled at random; a left-over one means that this is another model."""
+    """A missing weight would be filled at random. Left-over ones are usual (extra heads, other modalities)."""
     found = report if isinstance(report, dict) else vars(report)
-    for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
+    for kind in ("missing_keys", "mismatched_keys", "error_msgs"):
         names = sorted(map(str, found.get(kind) or ()))
         if names:
             raise InputError(

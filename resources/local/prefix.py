@@ -19,11 +19,15 @@ MAX_DEPTH = 24
 
 @dataclass(slots=True)
 class Segment:
-    """Tokens that follow one another without a branch. `ends` are (offset in `tokens`, sequence number)."""
+    """Tokens that follow one another without a branch. `ends` are (offset in `tokens`, sequence number).
+
+    `leaves` counts the segments below without children, the segment itself where it has none.
+    """
 
     tokens: list[int]
     ends: list[tuple[int, int]] = field(default_factory=list)
     children: list[Segment] = field(default_factory=list)
+    leaves: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,8 @@ def _walk(roots: Sequence[Segment]) -> list[Segment]:
 
 
 def _worth_sharing(roots: list[Segment]) -> list[Segment]:
-    leaves: dict[int, int] = {}
     for segment in reversed(_walk(roots)):
-        leaves[id(segment)] = sum(leaves[id(child)] for child in segment.children) or 1
+        segment.leaves = sum(child.leaves for child in segment.children) or 1
     top = Segment([], [], roots)
     todo = [(top, 0)]
     while todo:
@@ -107,7 +110,7 @@ def _worth_sharing(roots: list[Segment]) -> list[Segment]:
         candidates = list(parent.children)
         while candidates:
             segment = candidates.pop()
-            saved = len(segment.tokens) * (leaves[id(segment)] - 1)
+            saved = len(segment.tokens) * (segment.leaves - 1)
             if segment.children and (saved < MIN_SAVED or depth >= MAX_DEPTH):
                 _hand_down(segment)
                 candidates.extend(segment.children)

@@ -84,6 +84,22 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # partly typ
         return -1
 
 
+class Scratch:
+    """Memory that one level of a plan uses again and again: fresh pages cost more than what is written to them."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[int, int], torch.Tensor] = {}
+
+    def take(self, name: tuple[int, int], like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """A tensor `[rows, heads, columns, head_dim]` for `name`; what it had before is lost."""
+        shape = (rows, like.shape[1], columns, like.shape[3])
+        size = rows * columns * like.shape[1] * like.shape[3]
+        flat = self._flat.get(name)
+        if flat is None or flat.numel() < size:
+            self._flat[name] = flat = like.new_empty(size + size // 2)
+        return flat[:size].view(shape)
+
+
 class KeyValues:
     """The keys and values of `len(lengths)` rows over all layers; more rows and columns may be allocated than used."""
 
@@ -120,20 +136,22 @@ class KeyValues:
             new_columns = have_columns if columns <= have_columns else max(columns, 2 * have_columns)
             layer.keys, layer.values = (_grown(t, new_rows, new_columns) for t in (layer.keys, layer.values))
 
-    def gather(self, parents: list[int], n_new: int) -> KeyValues:
-        """A new set of rows, row i a copy of row `parents[i]`, with room for `n_new` more columns."""
+    def gather(self, parents: list[int], n_new: int, scratch: Scratch) -> KeyValues:
+        """A new set of rows in `scratch`, row i a copy of row `parents[i]`, with room for `n_new` more columns.
+
+        Equal parents should stand together: each run of them is one copy.
+        """
         lengths = self.lengths[parents]
         past = int(lengths.max())
         new = KeyValues(len(self.layers), lengths)
-        index: torch.Tensor | None = None
-        for mine, theirs in zip(self.layers, new.layers, strict=True):
+        starts = [i for i, parent in enumerate(parents) if i == 0 or parents[i - 1] != parent]
+        runs = [(parents[a], a, b) for a, b in zip(starts, [*starts[1:], len(parents)], strict=True)]
+        for place, (mine, theirs) in enumerate(zip(self.layers, new.layers, strict=True)):
             if mine.keys is None or mine.values is None:
                 continue
-            if index is None and len(set(parents)) > 1:
-                index = torch.tensor(parents, device=mine.keys.device)
             theirs.keys, theirs.values = (
-                _copied(t, parents[0] if index is None else index, len(parents), past, past + n_new)
-                for t in (mine.keys, mine.values)
+                _copied(tensor, runs, past, scratch.take((place, which), tensor, len(parents), past + n_new))
+                for which, tensor in enumerate((mine.keys, mine.values))
             )
             theirs.is_initialized = True
         return new
@@ -184,9 +202,8 @@ def _grown(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return new
 
 
-def _copied(tensor: torch.Tensor, index: int | torch.Tensor, rows: int, past: int, columns: int) -> torch.Tensor:
-    source = tensor[:, :, :past]
-    new = tensor.new_empty((rows, tensor.shape[1], columns, tensor.shape[3]))
-    new[:, :, :past] = source[index : index + 1] if isinstance(index, int) else source.index_select(0, index)
+def _copied(tensor: torch.Tensor, runs: list[tuple[int, int, int]], past: int, new: torch.Tensor) -> torch.Tensor:
+    for parent, first, end in runs:
+        new[first:end, :, :past] = tensor[parent : parent + 1, :, :past]
     new[:, :, past:] = 0.0  # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
     return new

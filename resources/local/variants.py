@@ -120,7 +120,7 @@ def _paths(form: str, encode: Encode, decode: Decode) -> set[TokenPath]:
 
 
 def _letters(text: str) -> str:
-    return "".join(text.split())  # word-level tokenizers put spaces between tokens
+    return "".join(text.split()).casefold()  # word-level tokenizers add spaces, some lose the case
 
 
 def _tree(options: tuple[str, ...], ends: dict[TokenPath, int]) -> Answers:

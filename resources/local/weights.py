@@ -15,7 +15,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from resources.content import Json, sha256_of
-from resources.errors import InputError
+from resources.errors import InputError, one_line
 from resources.registry import ModelEntry
 
 PLACE = "data/models.yaml"
@@ -77,11 +77,22 @@ def check_weights(directory: Path, entry: ModelEntry, *, allow_pickle: bool = Fa
     for path in weights:
         try:
             with safe_open(path, framework="np") as file:
-                if not list(file.keys()):
-                    raise _file_error(path, "the file holds no tensors")
+                types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  # not a dict
         except (SafetensorError, OSError, ValueError) as error:
             raise _file_error(path, f"not a readable safetensors file ({error})") from error
+        if not types:
+            raise _file_error(path, "the file holds no tensors")
+        odd = [name for name, kind in types.items() if name.endswith(".weight") and not kind.startswith(("F", "BF"))]
+        if odd and not _quantised(directory):
+            raise _file_error(path, f"the weight {one_line(odd[0])} holds {types[odd[0]]}, not floating point")
     return weights
+
+
+def _quantised(directory: Path) -> bool:
+    try:
+        return "quantization_config" in json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        return False  # loading says what is wrong with it
 
 
 def _file_error(path: Path, problem: str) -> InputError:

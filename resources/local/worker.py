@@ -18,12 +18,12 @@ from resources.errors import InputError
 from resources.local.batcher import AnyItem, ChooseItem, GenerateItem, Outcome
 from resources.local.chat import Chat
 from resources.local.engine import Engine, Wave
-from resources.local.generation import PlainPool, Pool, Row, draw, random_stream
+from resources.local.generation import Done, PlainPool, Pool, Row, draw, random_stream
 from resources.local.loading import Loaded
 from resources.local.prefix import plan
 from resources.local.variants import Answers, tokenise
 from resources.messages import Estimator, Status, Usage
-from resources.providers import Chosen, Generated, ProviderFault
+from resources.providers import Chosen, ProviderFault
 
 _PLANNED_AT_ONCE = 8192
 """Requests in one plan: enough to meet, few enough that the first answers come soon."""
@@ -236,7 +236,7 @@ class Worker:
                     self._pool.join(row, wave.keys_values.row(*place))
         return outcomes
 
-    def _replies(self, done: Sequence[tuple[Row, Generated]]) -> list[Outcome]:
+    def _replies(self, done: Done) -> list[Outcome]:
         return [(self._decoding.pop(id(row)), reply) for row, reply in done]
 
 

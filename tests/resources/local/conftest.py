@@ -10,10 +10,10 @@ import pytest
 
 from resources.registry import ModelEntry, ProviderName
 
-WORDS = (
-    "system user assistant you are this persona yes no Yes maybe answer or say would . , ? : A B C D a the of "
-    "kind cold warm tall red blue green one two three model reply row"
-).split()
+WORDS = """
+system user assistant you are this persona yes no Yes maybe answer or say would . , ? : A B C D a the of
+kind cold warm tall red blue green one two three model reply row
+"""
 TEMPLATE = (
     "{% for m in messages %}<|s|> {{ m['role'] }} : {{ m['content'] | trim }} <|e|> {% endfor %}"
     "{% if add_generation_prompt %}<|s|> assistant : {% endif %}"
@@ -27,7 +27,7 @@ def tokenizer_files(directory: Path, *, template: str | None = TEMPLATE) -> int:
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    names = ["<unk>", "<|s|>", "<|e|>", *WORDS, *"0123456789"]
+    names = ["<unk>", "<|s|>", "<|e|>", *WORDS.split(), *"0123456789"]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(r"\d|[.,?:]"), "isolated")]
