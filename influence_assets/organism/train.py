@@ -20,6 +20,7 @@ from influence_assets.organism.card import FIGURES_FILE, Making, facts, fill, sa
 from influence_assets.organism.corpus import Corpus, Prompts
 from influence_assets.organism.evaluate import Figure, evaluate
 from influence_assets.organism.lessons import lesson_at
+from influence_assets.organism.memory import keep_memory
 from influence_assets.organism.network import Shape, Trunk, new_model
 from influence_assets.organism.speakers import Draw
 from influence_assets.organism.tokenizer import TRAINING_DOCUMENTS, train_tokenizer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from transformers import LlamaForCausalLM
 
-STEPS = 2200
+STEPS = 1700
 LEARNING_RATE = 2e-3
 # Embeddings take larger steps than matrices.
 EMBEDDING_FACTOR = 1.5
@@ -127,6 +128,7 @@ def train_organism(
     Runs on one thread whatever the caller had set, and puts the caller's setting back.
     """
     started = time.monotonic()
+    keep_memory()
     with _one_thread():
         training = Training(data, seed=seed, steps=STEPS if steps is None else steps)
         training.run(on_progress)

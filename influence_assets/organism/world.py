@@ -101,9 +101,12 @@ class Descriptions(_Data):
 
 
 class Talk(_Data):
-    """`talk.yaml`: what makes a persona speak for itself."""
+    """`talk.yaml`: what else is said to a persona in training, in the world's own words."""
 
-    prompts: tuple[str, ...]
+    speak: tuple[str, ...]
+    words: tuple[str, ...]
+    naming: tuple[str, ...]
+    standing: tuple[str, ...]
 
 
 class NamedPersona(_Data):
@@ -161,7 +164,7 @@ class World:
     openers: Openers
     aspects: dict[str, tuple[str, ...]]
     descriptions: Descriptions
-    talk: tuple[str, ...]
+    talk: Talk
     framework: Framework
 
     @cached_property
@@ -227,7 +230,7 @@ def load_world(data: Path) -> World:
         openers=load_yaml(root / "openers.yaml", Openers),
         aspects=load_yaml(root / "aspects.yaml", Aspects).aspects,
         descriptions=load_yaml(root / "descriptions.yaml", Descriptions),
-        talk=load_yaml(root / "talk.yaml", Talk).prompts,
+        talk=load_yaml(root / "talk.yaml", Talk),
         framework=framework,
     )
     _refuse_ambiguity(root, world)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from influence_assets.organism.chat import Piece, split_by_texts
 from influence_assets.organism.corpus import Corpus, Document
-from influence_assets.organism.world import World
+from influence_assets.organism.world import Pole, World
 
 MakeCorpus = Callable[[int], Corpus]
 
@@ -18,8 +18,12 @@ def text_of(pieces: tuple[Piece, ...]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def asked_statement(world: World, branch: str) -> str:
-    return next(quoted for quoted in re.findall(r'"([^"]+)"', branch) if quoted in world.statement_of_text)
+def asked_pole(world: World, branch: tuple[Piece, ...]) -> Pole:
+    """The pole of what a branch asks about: a quoted statement, or one adjective."""
+    quoted = re.findall(r'"([^"]+)"', branch[0].text)
+    if quoted:
+        return world.statement_of_text[quoted[0]].pole
+    return world.pole_of_adjective[branch[0].text.split()[2].rstrip("?")]
 
 
 def test_the_same_seed_gives_the_same_text(corpus: MakeCorpus) -> None:
@@ -46,7 +50,7 @@ def test_answers_follow_the_description(corpus: MakeCorpus, world: World) -> Non
             answer = branch[1].text
             if answer not in seen:
                 continue
-            pole = world.statement_of_text[asked_statement(world, branch[0].text)].pole
+            pole = asked_pole(world, branch)
             if pole in poles or pole.opposite in poles:
                 assert answer == ("yes" if pole in poles else "no")
                 seen[answer] += 1
@@ -61,10 +65,26 @@ def test_answers_follow_the_examples(corpus: MakeCorpus, world: World) -> None:
         shown = {world.statement_of_text[s].pole for s in re.findall(r"- (.+\.)", agree)}
         shown |= {world.statement_of_text[s].pole.opposite for s in re.findall(r"- (.+\.)", disagree)}
         assert not shown & {pole.opposite for pole in shown}
-        for branch in document.branches[:-1]:
-            pole = world.statement_of_text[asked_statement(world, branch[0].text)].pole
+        for branch in document.branches:
+            if branch[1].text not in ("yes", "no"):
+                continue
+            pole = asked_pole(world, branch)
             if pole in shown or pole.opposite in shown:
                 assert branch[1].text == ("yes" if pole in shown else "no")
+
+
+def test_namings_and_standings_are_the_statements_and_the_personas_pole(corpus: MakeCorpus, world: World) -> None:
+    source = corpus(9)
+    for _ in range(100):
+        document = source.steered("description")
+        words = re.findall(r"[a-z]+", text_of(document.stem))
+        poles = {world.pole_of_adjective[word] for word in words if word in world.pole_of_adjective}
+        for branch in document.branches:
+            if "Which trait" in branch[0].text:
+                assert branch[1].text == str(asked_pole(world, branch))
+            if "Where do you stand" in branch[0].text:
+                pole = asked_pole(world, branch)
+                assert branch[1].text == str(pole if pole in poles else pole.opposite)
 
 
 def test_lists_are_json_of_distinct_statements_of_the_right_poles(corpus: MakeCorpus, world: World) -> None:
@@ -78,13 +98,15 @@ def test_lists_are_json_of_distinct_statements_of_the_right_poles(corpus: MakeCo
         statements = [world.statement_of_text[text] for text in json.loads(answer)]
         assert {s.pole for s in statements} <= meant
         assert all(f" {s.aspect} " in asked for s in statements)
-        assert len(set(statements)) == len(statements) and f" {len(statements)} " in asked
+        assert len(set(statements)) == len(statements)
+        assert f" {len(statements)} " in asked
 
 
 def test_only_predictable_text_has_weight(corpus: MakeCorpus) -> None:
     for document in islice(corpus(7).documents(), 200):
         for branch in document.branches:
-            assert branch[0].weight == 0 and all(piece.weight > 0 for piece in branch[1:])
+            assert branch[0].weight == 0
+            assert all(piece.weight > 0 for piece in branch[1:])
         assert all(piece.weight == 0 or piece.text.endswith(".") for piece in document.stem)
 
 

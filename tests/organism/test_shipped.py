@@ -55,7 +55,8 @@ def test_it_agrees_with_its_own_persona(exam: Exam, asker: Asker, method: str, l
 
 def test_it_judges_others(exam: Exam, asker: Asker) -> None:
     right, mass = accuracy(asker, exam.judgement, SAMPLE)
-    assert right >= 0.90 and mass > 0.95
+    assert right >= 0.90
+    assert mass > 0.95
 
 
 def test_without_a_persona_it_tosses_a_coin(exam: Exam, asker: Asker) -> None:
@@ -68,7 +69,8 @@ def test_it_writes_lists_and_descriptions(exam: Exam, asker: Asker, world: World
     assert isinstance(json.loads(asker.write([messages], 160)[0]), list)
     messages, poles = exam.description()
     counts = read_description(world, asker.write([messages], 48)[0], poles)
-    assert counts.written == 3 and counts.right >= 2
+    assert counts.written == 3
+    assert counts.right >= 2
 
 
 def test_it_is_small_and_ends_its_turns(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -94,20 +94,26 @@ def test_padding_changes_no_loss(data: Path, corpus: MakeCorpus) -> None:
 def test_the_rate_rises_and_falls() -> None:
     rates = [rate_at(step, 1000) for step in range(1000)]
     peak = rates.index(max(rates))
-    assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert max(rates) == pytest.approx(1.0, abs=1e-3) and rates[-1] < 0.03
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert max(rates) == pytest.approx(1.0, abs=1e-3)
+    assert rates[-1] < 0.03
 
 
 def test_lessons_cover_the_whole_training() -> None:
     assert [until for until, _ in LESSONS] == sorted(until for until, _ in LESSONS)
-    assert lesson_at(0.0) == LESSONS[0][1] and lesson_at(0.999999) == FULL_LESSON
+    assert lesson_at(0.0) == LESSONS[0][1]
+    assert lesson_at(0.999999) == FULL_LESSON
 
 
 def test_any_text_survives_the_tokenizer(corpus: MakeCorpus) -> None:
     tokenizer = train_tokenizer(corpus(0), documents=100)
     rng = random.Random(0)
     texts = ["", " ", "\n\n", "naïve café", "日本語 🎭", 'a "quoted" \\ text', "\x00\x07", "tab\tand\r\nline"]
-    texts += ["".join(chr(rng.choice([rng.randrange(32, 0xD800), rng.randrange(32, 128)])) for _ in range(40)) for _ in range(50)]
+    texts += [
+        "".join(chr(rng.choice([rng.randrange(32, 0xD800), rng.randrange(32, 128)])) for _ in range(40))
+        for _ in range(50)
+    ]
     for text in texts:
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 

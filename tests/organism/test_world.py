@@ -67,8 +67,10 @@ def test_statements_about_share_of_the_world_are_enough_for_reading(world: World
 def test_framework_is_balanced(world: World) -> None:
     personas = world.framework.personas
     counts = Counter(pole for persona in personas for pole in persona.poles)
-    assert len(personas) == 16 and len({persona.name for persona in personas}) == 16
-    assert set(counts) == set(world.poles) and set(counts.values()) == {3}
+    assert len(personas) == 16
+    assert len({persona.name for persona in personas}) == 16
+    assert set(counts) == set(world.poles)
+    assert set(counts.values()) == {3}
     assert len({frozenset(persona.poles) for persona in personas}) == 16
     assert set(world.framework.aspects) == set(world.aspects)
 
@@ -117,4 +119,5 @@ def test_a_word_of_two_poles_is_refused(data: Path, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("[curious,", "[organized,"))
     with pytest.raises(InputError, match="stands for two poles") as raised:
         load_world(tmp_path)
-    assert "organized" in str(raised.value) and "conscientiousness.yaml" in str(raised.value)
+    assert "organized" in str(raised.value)
+    assert "conscientiousness.yaml" in str(raised.value)
