@@ -139,15 +139,17 @@ class Asker:
         entry = question.entry
         provider = self._accounts.provider(entry)
         reservation = await self._budget.reserve(cost_at_most(question.request, entry.price, question.output_tokens))
+        cost = 0.0
         try:
             tried = await self._accounts.persistence(entry).ask(lambda: question.put_to(provider))
             if tried.value is None:
                 assert tried.fault is not None
                 return self._give_up(question, GaveUp(tried.fault, tried.retries, tried.latency_s))
+            cost = cost_usd(tried.value.usage, entry.price)
             self._on_seam("after reply")
             return await self._store(question, tried.value, tried.latency_s, tried.retries)
         finally:
-            self._budget.settle(reservation)
+            self._budget.settle(reservation, cost)
 
     async def _estimate(self, question: Question[T]) -> Settled:
         """Draw k answers, each remembered by itself, and store what they say together."""

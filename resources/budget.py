@@ -39,9 +39,10 @@ def cost_at_most(request: Request, price: Price, output_tokens: int) -> float:
 
 @dataclass(slots=True)
 class Reservation:
-    """Money set aside for one request in flight."""
+    """Money for one request in flight: what it was thought to cost at most, and what is held back for it."""
 
     amount: float
+    held: float
 
 
 class Budget:
@@ -51,23 +52,30 @@ class Budget:
         self.cap, self.scope = cap, scope
         self.spent, self.reserved = spent, 0.0
         self._in_flight = 0
+        self._factor = 1.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def reserve(self, amount: float) -> Reservation:
-        """Set `amount` aside, waiting for others to settle where that may help; raise `BudgetError` where it cannot."""
-        while self.cap is not None and amount > 0 and self.spent + self.reserved + amount > self.cap:
+        """Set `amount` aside, waiting for others to settle where that may help; raise `BudgetError` where it cannot.
+
+        Where earlier requests cost more than was thought, `amount` is scaled up by as much.
+        """
+        while self.cap is not None and amount > 0 and self.spent + self.reserved + amount * self._factor > self.cap:
             if not self._in_flight:
-                raise BudgetError(self._message(amount))
+                raise BudgetError(self._message(amount * self._factor))
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
-        self.reserved += amount
+        reservation = Reservation(amount, amount * self._factor)
+        self.reserved += reservation.held
         self._in_flight += 1
-        return Reservation(amount)
+        return reservation
 
-    def settle(self, reservation: Reservation) -> None:
-        """The request is over and its cost, if any, is in `spent`."""
-        self.reserved = max(self.reserved - reservation.amount, 0.0)
+    def settle(self, reservation: Reservation, cost: float) -> None:
+        """The request is over; its cost is in `spent` already, and is given here to learn from."""
+        if cost > reservation.amount > 0:
+            self._factor = max(self._factor, cost / reservation.amount)
+        self.reserved = max(self.reserved - reservation.held, 0.0)
         self._in_flight -= 1
         while self._waiting:
             turn = self._waiting.popleft()

@@ -35,7 +35,9 @@ def tokens(probabilities: dict[str, float]) -> list[TokenLogprob]:
     return [TokenLogprob(token, math.log(p) if p > 0 else -9999.0) for token, p in probabilities.items()]
 
 
-pieces = st.sampled_from([*RATINGS, *(f" {rating}" for rating in RATINGS), "▁7", "Ġ3", "the", " I", "\n", "8\n", "Sure"])
+pieces = st.sampled_from(
+    [*RATINGS, *(f" {rating}" for rating in RATINGS), "▁7", "Ġ3", "the", " I", "\n", "8\n", "Sure"]
+)
 
 
 @given(st.dictionaries(pieces, st.floats(1e-9, 1.0), min_size=1, max_size=20), st.floats(0.01, 1.0))

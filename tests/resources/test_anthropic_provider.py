@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from resources.anthropic_provider import AnthropicProvider
 from resources.answers import must_draw
+from resources.anthropic_provider import AnthropicProvider
 from resources.errors import InputError
 from resources.messages import Message, Request, Sampling, Status, Usage
 from resources.providers import Generated, ProviderFault

@@ -92,7 +92,9 @@ def test_the_first_answer_is_everybodys_answer(tmp_path: Path) -> None:
     async def main() -> None:
         one, _ = open_cache(path)
         other, _ = open_cache(path)
-        bodies = await asyncio.gather(*(c.put(address, body, row(address)) for c, body in ((one, "[1]"), (other, "[2]"))))
+        bodies = await asyncio.gather(
+            *(c.put(address, body, row(address)) for c, body in ((one, "[1]"), (other, "[2]")))
+        )
         assert len(set(bodies)) == 1
         assert one.get(address) == other.get(address) == bodies[0]
         assert ledger.totals(path, run_id="run").requests == 2, "both were paid"
@@ -146,7 +148,9 @@ def test_a_full_disk_is_heard_by_everybody_who_waits(tmp_path: Path) -> None:
     async def main() -> None:
         cache, _ = open_cache(path)
         damage_free = sqlite3.connect(path)
-        damage_free.execute("CREATE TRIGGER full BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        damage_free.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
         damage_free.close()
         puts = [cache.put(sha256_of(number), "{}", row(sha256_of(number))) for number in range(5)]
         for outcome in await asyncio.gather(*puts, return_exceptions=True):

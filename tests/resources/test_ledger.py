@@ -37,9 +37,7 @@ def row(number: int, **changes: object) -> LedgerRow:
 
 def write(path: Path, rows: list[LedgerRow], *, run_id: str = "r", asset: str = "a", partition: str = "p") -> None:
     async def main() -> None:
-        cache, _ = ReplyCache.open(
-            path, run_id=run_id, asset=asset, partition=partition, scope="s", budget_usd=None
-        )
+        cache, _ = ReplyCache.open(path, run_id=run_id, asset=asset, partition=partition, scope="s", budget_usd=None)
         cache.note(rows)
         await cache.aclose()
 

@@ -30,14 +30,18 @@ def registry(url: str, **fields: Any) -> Registry:
     )
 
 
-def ask(text: str = "hello", *, model: str = "gpt", sample: int = 0, role: Role = Role.AGENT, **sampling: Any) -> Request:
+def ask(
+    text: str = "hello", *, model: str = "gpt", sample: int = 0, role: Role = Role.AGENT, **sampling: Any
+) -> Request:
     """A request of one system and one user message."""
     messages = (Message(role="system", content="Be brief."), Message(role="user", content=text))
     return Request(model, messages, role, Sampling(**sampling), sample)
 
 
 @asynccontextmanager
-async def layer(models: Registry, folder: Path, *, settings: Settings = QUICK, **named: Any) -> AsyncIterator[ModelLayer]:
+async def layer(
+    models: Registry, folder: Path, *, settings: Settings = QUICK, **named: Any
+) -> AsyncIterator[ModelLayer]:
     """An open model layer on `folder/replies.sqlite`."""
     named = {"run_id": "run", "asset": "asset", "partition": "gpt", **named}
     async with open_models(models, folder / "replies.sqlite", root=folder, settings=settings, **named) as models_:

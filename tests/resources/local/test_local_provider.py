@@ -35,7 +35,7 @@ def ask(
 
 
 QUESTIONS = [
-    ask(f"would you say the {a} {b} row ? yes or no", f"you are {s} kind persona")
+    ask(f"would you say the {a} {b} row ? yes or no", f"you are {s} kind persona . answer as this persona would .")
     for s in ("warm", "cold", "tall")
     for a in ("red", "blue", "green kind")
     for b in ("one", "two")
