@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.console import Console
@@ -132,7 +132,7 @@ def publish() -> None:
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["duckdb", "parquet", "csv"]), default="duckdb", show_default=True)
-def export(file: Path, form: str) -> None:
+def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
     """Write all tables into one self-contained DuckDB file, or a folder of Parquet or CSV files."""
     _project().warehouse.export(file, form)
     click.echo(file)

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from influence_assets.personas.frameworks import IMPORT_PREFIX
 from influence_assets.project import Project, find_root
-
-IMPORTS = Path("imports")
 
 
 def framework_keys(data: Path) -> list[str]:
     """Slugs of all frameworks: file stems of `data/frameworks/*.yaml`, then folders of `data/imports/`."""
     own = sorted(path.stem for path in (data / "frameworks").glob("*.yaml"))
-    imported = sorted(path.name for path in (data / IMPORTS).glob("*") if path.is_dir())
-    return own + [slug for slug in imported if slug not in own]
+    imported = sorted(path.name for path in (data / "imports").glob(f"{IMPORT_PREFIX}*") if path.is_dir())
+    return own + imported
 
 
 PROJECT = Project(find_root())

@@ -55,10 +55,10 @@ def prepare_home(project: Project) -> Path:
 def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     """Asset keys of a Dagster selection string such as `*`, `group:personas` or `+key:steerability/matrix`."""
     graph = definitions.resolve_asset_graph()
-    keys = dg.AssetSelection.from_string(selection).resolve(graph)
+    # A bare name means the asset of that name, whatever its group.
+    keys = {key for key in graph.get_all_asset_keys() if selection in ("*", key.path[-1])}
     if not keys:
-        # A bare name means the asset of that name, whatever its group.
-        keys = {key for key in graph.get_all_asset_keys() if key.path[-1] == selection.strip("+*")}
+        keys = set(dg.AssetSelection.from_string(selection).resolve(graph))
     if not keys:
         known = ", ".join(sorted(key.path[-1] for key in graph.get_all_asset_keys()))
         raise InputError("selects no asset", field="SELECTION", value=selection, fix=f"assets are: {known}")
@@ -105,5 +105,6 @@ def _outcome(part: Part, result: dg.ExecuteInProcessResult) -> Outcome:
         if error is not None:
             cause = error.cause or error
             code = {BudgetError.__name__: 3, InputError.__name__: 2}.get(cause.cls_name or "", 1)
-            return Outcome(part, result.run_id, f"{event.step_key}: {cause.message.strip()}", code)
+            _, _, message = cause.message.strip().partition(f"{cause.cls_name}: ")
+            return Outcome(part, result.run_id, f"{event.step_key}: {message or cause.message}", code)
     return Outcome(part, result.run_id, "a check failed; see the run in Dagster", 1)

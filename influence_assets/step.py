@@ -54,15 +54,15 @@ class Step:
 
     @property
     def asset(self) -> str:
-        return self.context.asset_key.path[-1]
+        return str(self.context.asset_key.path[-1])
 
     @property
     def key(self) -> dg.AssetKey:
-        return self.context.asset_key
+        return dg.AssetKey(self.context.asset_key.path)
 
     @property
     def run_id(self) -> str:
-        return self.context.run.run_id
+        return str(self.context.run.run_id)
 
     @property
     def scope(self) -> str:
@@ -103,6 +103,13 @@ class Step:
                 return await work(models)
 
         return asyncio.run(main())
+
+    def requests(self) -> pl.DataFrame:
+        """What this run asked for this partition so far, one row per question; an answer paid for wins over a cache hit."""
+        from resources.ledger import rows_for
+
+        rows = rows_for(self.project.cache_path, run_id=self.run_id, asset=self.asset, partition=self.partition)
+        return rows.sort("request_id", "cached", "at").unique("request_id", keep="first", maintain_order=True)
 
     def progress(self, label: str = "") -> Callback:
         """A (done, total) callback that draws a bar or writes to the run's log."""

@@ -8,9 +8,8 @@
 - what models were asked lands in `ledger.requests`, what was made of what in `ledger.materializations`.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of the assets as they are.
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,8 +89,7 @@ def landed(
                 *(dg.AssetCheckSpec(name, asset=key, blocking=True) for name in blocking),
             ],
         )
-        @functools.wraps(compute, assigned=("__module__", "__name__"), updated=())
-        def asset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult[None]:
+        def asset(context: dg.AssetExecutionContext, project: ProjectResource):  # type: ignore[no-untyped-def]
             step = Step.of(context, project.open(), reads=recipe.reads, writes=recipe.writes)
             return _materialize(step, recipe, compute)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from influence_assets.partitions import FRAMEWORKS, PROJECT
 from influence_assets.personas import show, stages, tables
 from influence_assets.personas.describe import describe, framework_row
+from influence_assets.personas.pipeline import Plan
 from influence_assets.personas.records import Candidate, Decision, Persona, Statement, from_frame, to_frame
 from influence_assets.personas.sources import Source, load_source, source_path
 from influence_assets.step import Step
@@ -24,7 +25,7 @@ def _source(step: Step) -> Source:
     return load_source(step.project.data, step.partition)
 
 
-def _plan(step: Step) -> stages.Plan:
+def _plan(step: Step) -> Plan:
     personas = from_frame(Persona, step.read(tables.PERSONAS).sort("position"))
     return stages.plan_for(_source(step), personas, step.study, step.project.data)
 
@@ -43,7 +44,9 @@ def frameworks(step: Step) -> Frames:
     a partition. Query `personas.frameworks`.
     """
     source = _source(step)
-    return {tables.FRAMEWORKS: to_frame(tables.FRAMEWORKS, [framework_row(source.slug, source.framework, source.aspects)])}
+    return {
+        tables.FRAMEWORKS: to_frame(tables.FRAMEWORKS, [framework_row(source.slug, source.framework, source.aspects)])
+    }
 
 
 @landed(

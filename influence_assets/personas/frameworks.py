@@ -17,7 +17,6 @@ from influence_assets.personas.ids import persona_id
 from resources.errors import InputError
 from resources.yamlfiles import load_yaml, problem_at, read_tree
 
-SUFFIXES = (".yaml", ".yml")
 # Longest texts, in characters: far above anything sensible, far below what would hurt a prompt or a table.
 MAX_NAME, MAX_PROSE = 5_000, 20_000
 # Slugs with this prefix belong to imported benchmarks.
@@ -140,7 +139,7 @@ def load_frameworks(folder: Path) -> dict[str, Framework]:
         raise InputError("is not a folder", place=folder, fix="create it with one YAML file per framework")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix in SUFFIXES and not path.name.startswith("."):
+        if path.suffix == ".yaml" and not path.name.startswith("."):
             other = files.setdefault(_slug(path), path)
             if other != path:
                 raise InputError("has the slug of another file", place=path, value=other.name, fix="rename one of them")

@@ -75,7 +75,7 @@ def persona_responses(step: Step) -> Frames:
 @landed(
     group="steerability",
     partitions=MODELS,
-    reads=[tables.RESPONSES],
+    reads=[personas.PERSONAS, tables.RESPONSES],
     writes=[tables.MATRIX],
     version=_VERSION,
     show=show.matrix,
@@ -115,9 +115,10 @@ def steerability_metrics(step: Step) -> Frames:
 @landed(
     group="steerability",
     partitions=MODELS,
-    reads=(*_PERSONA_TABLES, tables.MATRIX),
+    reads=(*_PERSONA_TABLES, tables.RESPONSES),
     writes=[tables.CLUSTERS],
     version=_VERSION,
+    show=show.clusters,
 )
 def persona_clusters(step: Step) -> Frames:
     """Personas grouped by how they steer, within and across frameworks, against the frameworks that they come from.
@@ -125,4 +126,11 @@ def persona_clusters(step: Step) -> Frames:
     Average linkage on correlation distance between rows of the matrix; `position` orders a heat map. Query
     `steerability.clusters`.
     """
-    return {tables.CLUSTERS: cluster_table(step)}
+    who = people_of(*(step.read(table) for table in _PERSONA_TABLES))
+    rows = cluster_table(
+        step.read(tables.RESPONSES),
+        {persona.persona_id: persona for persona in who.personas},
+        draws=step.study.steerability.draws,
+        seed=step.study.seed,
+    )
+    return {tables.CLUSTERS: rows}

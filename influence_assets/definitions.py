@@ -1,0 +1,24 @@
+"""Everything that the Dagster UI shows, assembled in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from influence_assets.partitions import PROJECT
+from influence_assets.personas import assets as persona_assets
+from influence_assets.project import ProjectResource
+from influence_assets.steerability import assets as steerability_assets
+
+
+def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
+    """All assets, checks and resources. Tests hand in resources of their own."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([persona_assets, steerability_assets]),
+        resources=resources if resources is not None else {"project": ProjectResource(root=str(PROJECT.root))},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

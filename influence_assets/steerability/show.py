@@ -1,0 +1,175 @@
+"""What the UI shows of the steerability assets: void share, heat map, scores, and checks that notice silence."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+import polars as pl
+
+from influence_assets.landing import preview
+from influence_assets.personas import tables as persona_tables
+from influence_assets.personas.audits import Said, steer_test_leakage
+from influence_assets.steerability import plots, tables
+from influence_assets.step import Step
+
+LEAKAGE = ("steer_test_leakage_exact", "steer_test_leakage_near")
+RESPONSE_CHECKS = ("void_share", "answers_differ")
+
+MAX_VOID_SHARE = 0.02
+
+
+def responses(step: Step) -> Mapping[str, dg.MetadataValue]:
+    """Void share, mean mass and accuracy on the own persona, per method."""
+    rows = step.read(tables.RESPONSES)
+    own = pl.col("steered_persona_id") == pl.col("test_persona_id")
+    per_method = (
+        rows.group_by("method", "n_steer")
+        .agg(
+            rows=pl.len(),
+            void=(pl.col("status") != "ok").mean().round(4),
+            mass=pl.col("mass").mean().round(4),
+            own_accuracy=pl.col("correct").filter(own).mean().round(3),
+            other_accuracy=pl.col("correct").filter(~own).mean().round(3),
+        )
+        .sort("method", "n_steer")
+    )
+    return {
+        "void_share": dg.MetadataValue.float(_void_share(rows)),
+        "methods": dg.MetadataValue.md(preview(per_method, rows=40)),
+    }
+
+
+def matrix(step: Step) -> Mapping[str, dg.MetadataValue]:
+    """A heat map of the method with the best diagonal, personas in the order of the study."""
+    cells = step.read(tables.MATRIX)
+    if cells.is_empty():
+        return {}
+    people = step.read(persona_tables.PERSONAS).sort("framework", "position")
+    method, n_steer = _best(cells)
+    return {"heat_map": _heat_map(step, cells, method, n_steer, people["persona_id"].to_list())}
+
+
+def clusters(step: Step) -> Mapping[str, dg.MetadataValue]:
+    """The order of the dendrogram with each persona's cluster, for the method with the clearest clusters."""
+    rows = step.read(tables.CLUSTERS)
+    if rows.is_empty():
+        return {}
+    names = step.read(persona_tables.PERSONAS).select("persona_id", "name")
+    shown = rows.filter(pl.col("scope") == rows["scope"][0]).join(names, on="persona_id", how="left")
+    shown = shown.select("scope", "method", "n_steer", "position", "name", "cluster").sort(
+        "method", "n_steer", "position"
+    )
+    return {"clusters": dg.MetadataValue.md(preview(shown, rows=100))}
+
+
+def metrics(step: Step) -> Mapping[str, dg.MetadataValue]:
+    """The summary as a table, and as a plot with intervals and chance levels."""
+    summary = step.read(tables.SUMMARY)
+    if summary.is_empty():
+        return {}
+    shown = summary.select(
+        "method", "n_steer", "score", *(pl.col(name).round(3) for name in ("value", "ci_low", "ci_high", "chance")), "n"
+    ).filter(pl.col("score").is_in(["sensitivity", "specificity", "gain", "leakage", "identification"]))
+    return {
+        "scores": dg.MetadataValue.md(preview(shown, rows=60)),
+        **{
+            f"{score}_plot": picture(
+                plots.score_plot(summary, score=score, title=f"{score} of {step.partition}"), f"{score} by method"
+            )
+            for score in ("sensitivity", "gain")
+        },
+    }
+
+
+def leakage_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
+    """No text that steers a persona tests the same system."""
+    sets = step.read(tables.STEERING_SETS)
+    texts = step.read(persona_tables.STATEMENTS).select("statement_id", "text")
+    said = sets.join(texts, on="statement_id").with_columns(
+        key=pl.format("{} {} {}", "persona_id", "repeat", "n_steer")
+    )
+    parts = {
+        part: [Said(*row) for row in said.filter(pl.col("part") == part).select("key", "text").iter_rows()]
+        for part in ("steer", "test")
+    }
+    rows = steer_test_leakage("all", parts["steer"], parts["test"], threshold=step.study.personas.filters.cross_persona)
+    return [
+        dg.AssetCheckResult(
+            check_name=row.audit,
+            asset_key=step.key,
+            passed=row.status == "pass",
+            severity=dg.AssetCheckSeverity.ERROR if row.status == "fail" else dg.AssetCheckSeverity.WARN,
+            description=row.detail,
+            metadata={"share": row.value or 0.0, "n": row.n},
+        )
+        for row in rows
+    ]
+
+
+def response_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
+    """Too many void answers, or a method that gives every statement the same answer, mean that nothing was measured."""
+    rows = step.read(tables.RESPONSES).filter(pl.col("estimator") != "reference")
+    share = _void_share(rows)
+    constant = (
+        rows.drop_nulls("p_agree")
+        .group_by("method", "n_steer")
+        .agg(answers=pl.col("p_agree").round(6).n_unique())
+        .filter(pl.col("answers") < 2)
+    )
+    return [
+        dg.AssetCheckResult(
+            check_name="void_share",
+            asset_key=step.key,
+            passed=share <= MAX_VOID_SHARE,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{share:.2%} of the answers are void, refused or given up (at most {MAX_VOID_SHARE:.0%})",
+            metadata={"share": share, "statuses": dg.MetadataValue.md(preview(_statuses(rows), rows=10))},
+        ),
+        dg.AssetCheckResult(
+            check_name="answers_differ",
+            asset_key=step.key,
+            passed=constant.is_empty(),
+            severity=dg.AssetCheckSeverity.WARN,
+            description="methods that gave every statement the same answer: "
+            + (", ".join(constant["method"].to_list()) or "none"),
+        ),
+    ]
+
+
+def _best(cells: pl.DataFrame) -> tuple[str, int]:
+    """The method and n_steer with the highest accuracy on the own persona."""
+    own = cells.filter(pl.col("steered_persona_id") == pl.col("test_persona_id"))
+    ranked = (
+        own.group_by("method", "n_steer").agg(pl.col("accuracy").mean()).sort("accuracy", "method", descending=True)
+    )
+    return str(ranked["method"][0]), int(ranked["n_steer"][0])
+
+
+def _heat_map(step: Step, cells: pl.DataFrame, method: str, n_steer: int, order: Sequence[str]) -> dg.MetadataValue:
+    measured = set(cells["steered_persona_id"])
+    names = dict(step.read(persona_tables.PERSONAS).select("persona_id", "name").iter_rows())
+    order = [persona_id for persona_id in order if persona_id in measured]
+    png = plots.heat_map(
+        cells,
+        method=method,
+        n_steer=n_steer,
+        title=f"{step.partition}: {method}",
+        order=order,
+        labels=[names[persona_id] for persona_id in order],
+    )
+    return picture(png, "accuracy of steered persona by test persona")
+
+
+def picture(png: bytes, alt: str) -> dg.MetadataValue:
+    """A PNG as metadata that the UI draws."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def _void_share(rows: pl.DataFrame) -> float:
+    return float((rows["status"] != "ok").mean() or 0.0) if rows.height else 0.0  # type: ignore[arg-type]
+
+
+def _statuses(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.group_by("status").len().sort("len", descending=True)
