@@ -84,13 +84,13 @@ class Contents:
     macros: Sequence[Path]
     pointers: Mapping[str, Sequence[Pointer]]
 
-    def file(self, pointer: Pointer) -> Path:
+    def file(self, pointer: Pointer) -> str:
         return file_of(self.root, pointer.table, pointer.data_version)
 
 
-def file_of(root: Path, table: str, data_version: str) -> Path:
+def file_of(root: Path, table: str, data_version: str) -> str:
     """Where the rows of a data version lie."""
-    return root / "warehouse" / "files" / table / f"{data_version}.parquet"
+    return f"{root}/warehouse/files/{table}/{data_version}.parquet"
 
 
 def shown_columns(table: Table) -> tuple[Column, ...]:
@@ -104,13 +104,14 @@ def build(path: Path, contents: Contents, *, copied: bool = False, on_table: Cal
 
     `on_table` is called after each. Raises `WarehouseError` for a macro file that DuckDB refuses.
     """
-    with duckdb.connect() as connection:
+    # Views are cheap to make with one thread; copying the rows is not.
+    with duckdb.connect(config={} if copied else {"threads": 1}) as connection:
         connection.execute(f"ATTACH {literal(str(path))} AS catalogue (STORAGE_VERSION {literal(STORAGE_VERSION)})")
         connection.execute("USE catalogue")
         connection.execute("BEGIN")
         for schema in sorted({"_catalog", *(table.schema for table in contents.tables)}):
             connection.execute(f"CREATE SCHEMA {identifier(schema)}")
-        _own_tables(connection, contents)
+        _own_tables(connection, contents, path)
         for table in contents.tables:
             kind = "TABLE" if copied else "VIEW"
             connection.execute(f"CREATE {kind} {qualified(table.name)} AS {select_rows(contents, table)}")
@@ -131,7 +132,7 @@ def select_rows(contents: Contents, table: Table) -> str:
         return f"SELECT {columns} WHERE false"
     own = [f"CAST(r.{identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in table.columns]
     added = [f"f.{identifier(c.name)}" for c in shown_columns(table)[len(table.columns) :]]
-    paths = literals(str(contents.file(pointer)) for pointer in landed)
+    paths = literals(contents.file(pointer) for pointer in landed)
     # Files of an older shape lack columns: those are NULL there.
     older = any(pointer.shape != shape_of(table) for pointer in landed)
     rows = f"read_parquet({paths}, hive_partitioning = false, union_by_name = {str(older).lower()})"
@@ -142,21 +143,25 @@ def select_rows(contents: Contents, table: Table) -> str:
     return f"SELECT {', '.join(own + added)} FROM {rows} AS r {join}"
 
 
-def _own_tables(connection: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+def _own_tables(connection: duckdb.DuckDBPyConnection, contents: Contents, beside: Path) -> None:
     now = datetime.now(UTC)
     version = duckdb.__version__
-    _fill(connection, FILES, typed_frame(FILES, _file_rows(contents)))
-    _fill(connection, COLUMNS, typed_frame(COLUMNS, _column_rows(contents.tables)))
+    _fill(connection, FILES, typed_frame(FILES, _file_rows(contents)), beside)
+    _fill(connection, COLUMNS, typed_frame(COLUMNS, _column_rows(contents.tables)), beside)
     publication = {"root": str(contents.root), "published_at": now, "duckdb_version": version}
-    _fill(connection, PUBLICATION, typed_frame(PUBLICATION, [publication]))
+    _fill(connection, PUBLICATION, typed_frame(PUBLICATION, [publication]), beside)
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame) -> None:
+def _fill(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, beside: Path) -> None:
     columns = ", ".join(f"{identifier(column.name)} {column.type}" for column in table.columns)
     connection.execute(f"CREATE TABLE {qualified(table.name)} ({columns})")
-    connection.register("rows_to_add", frame.to_arrow())
-    connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM rows_to_add")
-    connection.unregister("rows_to_add")
+    # Through a file, because handing a frame over in memory imports pyarrow: half a second in every new process.
+    handed = beside.with_suffix(".rows")
+    try:
+        frame.write_parquet(handed)
+        connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM read_parquet({literal(str(handed))})")
+    finally:
+        handed.unlink(missing_ok=True)
     connection.execute(_comments("TABLE", table, table.columns))
 
 
@@ -165,7 +170,7 @@ def _file_rows(contents: Contents) -> list[dict[str, object]]:
         {
             "table_name": pointer.table,
             "partition": dict(pointer.partition),
-            "path": str(contents.file(pointer)),
+            "path": contents.file(pointer),
             "rows": pointer.rows,
             "data_version": pointer.data_version,
             "run_id": pointer.run_id,

@@ -219,4 +219,4 @@ def _name(table: Table, column: str) -> str:
 
 
 def _example(values: pl.Series) -> str:
-    return f", for example {one_line(values[0])}" if len(values) else ""
+    return f", for example {one_line(values.head(1).to_list()[0])}" if len(values) else ""

@@ -9,15 +9,26 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
 
 from resources import catalog, retention
-from resources.content import canonical, sha256_of, sha256_of_files
+from resources.content import Json, canonical, sha256_of, sha256_of_files
 from resources.durable import move, scratch, sync, write_whole
 from resources.pointers import Pointers, decode
 from resources.tables import Table
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The last publication: its turn, a hash of what had landed, of what was declared, and the file's stamp."""
+
+    turn: int = -1
+    landed: str = ""
+    declared: str = ""
+    stamp: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,17 +57,31 @@ class Publisher:
         return self.folder / "gate.lock"
 
     @property
+    def _turns(self) -> Path:
+        """Counts publications as they begin."""
+        return self.folder / "turns"
+
+    @property
     def _record(self) -> Path:
         """What was published last, and from where, so that an equal publication is skipped."""
         return self.folder / "published.json"
 
     def publish(self) -> None:
-        """Publish unless what has landed is published already, then collect superseded files."""
-        # Many writers publish at once: whoever waited here mostly finds its rows published by another.
+        """Publish unless what has landed is published already, then collect superseded files.
+
+        Many writers publish at once and queue here. Whoever finds that another publication began after its own call
+        is done: that one has seen its rows.
+        """
+        called = self._begun()
         with FileLock(self.folder / "publish.lock", poll_interval=0.005):
-            contents, state = self.contents()
-            if self._last() != [state, *self._stamp()]:
-                self._replace(contents, state)
+            turn = self._begun()
+            if turn > called and self._last().turn == turn and self.is_here():
+                return
+            self._begin(turn + 1)
+            contents, landed = self.contents()
+            if not (self._last().landed == landed and self.is_here()):
+                self._replace(contents)
+            self._remember(turn + 1, landed)
             retention.collect(
                 self.folder / "files",
                 self.scratch,
@@ -67,27 +92,21 @@ class Publisher:
             )
 
     def is_here(self) -> bool:
-        """Whether a catalogue was published by this project, in the folder where it is now."""
+        """Whether a catalogue of these tables and macros was published in the folder where it is now."""
         last = self._last()
-        return len(last) == 5 and last[1:] == self._stamp()
+        return (last.declared, last.stamp) == (self._declared, self._stamp())
 
     def contents(self) -> tuple[catalog.Contents, str]:
-        """What a catalogue of this moment shows, and a hash that changes whenever it would show something else."""
+        """What a catalogue of this moment shows, and a hash of what has landed."""
         found = {table.name: self.pointers.contents(table.name) for table in self.tables}
         pointers = {
             name: [decode(content, self.pointers.folder(name)) for content in contents]
             for name, contents in found.items()
         }
-        state = sha256_of(
-            [
-                [repr(table) for table in self.tables],
-                sha256_of_files(self.macros),
-                {name: [content.decode() for content in contents] for name, contents in found.items()},
-            ]
-        )
-        return catalog.Contents(self.root, self.tables, self.macros, pointers), state
+        landed = sha256_of({name: [content.decode() for content in contents] for name, contents in found.items()})
+        return catalog.Contents(self.root, self.tables, self.macros, pointers), landed
 
-    def _replace(self, contents: catalog.Contents, state: str) -> None:
+    def _replace(self, contents: catalog.Contents) -> None:
         beside = scratch(self.scratch, ".duckdb")
         try:
             catalog.build(beside, contents, on_table=lambda: self.on_seam("mid_publish"))
@@ -101,27 +120,46 @@ class Publisher:
             log.unlink(missing_ok=True)
         finally:
             beside.unlink(missing_ok=True)
-        write_whole(self._record, canonical([state, *self._stamp()]), self.scratch)
 
-    def _stamp(self) -> list[str | int]:
+    def _begun(self) -> int:
+        """How many publications have begun; 0 where that is not known."""
+        try:
+            return int(self._turns.read_text())
+        except (FileNotFoundError, ValueError):  # none yet, or the power went: then nobody skips its turn
+            return 0
+
+    def _begin(self, turn: int) -> None:
+        beside = scratch(self.scratch, ".turn")
+        beside.write_text(str(turn))
+        os.replace(beside, self._turns)
+
+    def _remember(self, turn: int, landed: str) -> None:
+        now: Json = {"turn": turn, "landed": landed, "declared": self._declared, "stamp": self._stamp()}
+        write_whole(self._record, canonical(now), self.scratch)
+
+    @cached_property
+    def _declared(self) -> str:
+        """A hash of the tables and macros that a catalogue of this code has."""
+        return sha256_of([[repr(table) for table in self.tables], sha256_of_files(self.macros)])
+
+    def _stamp(self) -> str:
         """Names the catalogue file as it stands; empty when there is none."""
         try:
             stat = os.stat(self.catalogue)
         except FileNotFoundError:
-            return []
-        return [str(self.root), stat.st_ino, stat.st_size, stat.st_mtime_ns]
+            return ""
+        return f"{self.root} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
 
-    def _last(self) -> list[str | int]:
+    def _last(self) -> _Last:
         try:
-            found: list[str | int] = json.loads(self._record.read_bytes())
+            return _Last(**json.loads(self._record.read_bytes()))
         except FileNotFoundError:
-            return []
-        return found
+            return _Last()
 
-    def _used_files(self) -> list[Path]:
+    def _used_files(self) -> list[str]:
         """Files that pointers name, of every table on disk: another version of the code may declare more tables."""
         return [
-            catalog.file_of(self.root, pointer.table, pointer.data_version)
+            f"{pointer.table}/{pointer.data_version}.parquet"
             for table in self.pointers.tables()
             for pointer in self.pointers.all(table)
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
+from glob import glob
 from pathlib import Path
 
 from resources.content import canonical
@@ -20,27 +21,27 @@ SCRATCH_AGE_S = 3600.0
 
 
 def collect(
-    files: Path, scratch_folder: Path, gate: Path, record: Path, grace_s: float, used: Callable[[], Iterable[Path]]
-) -> list[Path]:
+    files: Path, scratch_folder: Path, gate: Path, record: Path, grace_s: float, used: Callable[[], Iterable[str]]
+) -> list[str]:
     """Delete what has been out of use for `grace_s` seconds; returns what was deleted.
 
-    `used` lists the files that pointers name now; `record` is the file that remembers since when each other file has
-    been out of use. Does nothing while a writer is at the gate: the next publication tries again.
+    `used` lists the files that pointers name now, as table/name; `record` is the file that remembers since when each
+    other file has been out of use. Deletes nothing while a writer is at the gate: the next publication tries again.
     """
     now = time.time()
-    with alone(gate) as held:
-        if not held:
-            return []
-        kept = set(used())
-        unused = [path for path in files.glob("*/*.parquet") if path not in kept]
-        before = _remembered(record)
-        since = {str(path): before.get(str(path), now) for path in unused}
-        gone = [path for path in unused if now - since[str(path)] >= grace_s]
-        for path in gone:
-            path.unlink(missing_ok=True)
-            del since[str(path)]
-        if since != before:
-            write_whole(record, canonical(since), scratch_folder)
+    before = _remembered(record)
+    there = set(glob("*/*.parquet", root_dir=files))
+    since = {path: before.get(path, now) for path in there.difference(used())}
+    gone: list[str] = []
+    if any(now - first >= grace_s for first in since.values()):
+        with alone(gate) as held:
+            still = since.keys() - set(used()) if held else set[str]()
+            gone = [path for path in sorted(still) if now - since[path] >= grace_s]
+            for path in gone:
+                (files / path).unlink(missing_ok=True)
+                del since[path]
+    if since != before:
+        write_whole(record, canonical(since), scratch_folder)
     _sweep(scratch_folder, now - SCRATCH_AGE_S)
     return gone
 

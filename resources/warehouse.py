@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -66,6 +67,8 @@ class Warehouse:
         self.root = Path(root).absolute()
         self._tables = {table.name: table for table in tables}
         self._on_seam = on_seam
+        if "?" in str(self.root):
+            raise WarehouseError(f"{self.root}: DuckDB takes a ? in a path for the start of a query; rename the folder")
         _check_declarations(tables)
         self._folder = self.root / "warehouse"
         self._scratch = self._folder / "scratch"
@@ -147,7 +150,10 @@ class Warehouse:
 
     def partitions(self, table: str | Table) -> list[dict[str, str]]:
         """The partitions that have landed, in the order of their values."""
-        return [dict(pointer.partition) for pointer in self._pointers.all(self._table(table).name)]
+        declared = self._table(table)
+        return [
+            {name: pointer.partition[name] for name in declared.partition} for pointer in self._matching(declared, {})
+        ]
 
     def drop(self, table: str | Table, partition: Mapping[str, str]) -> bool:
         """Forget a partition; readers see that after `publish`. False when it never landed."""
@@ -191,7 +197,7 @@ class Warehouse:
         return self._tables[name]
 
     def _file(self, table: str, data_version: str) -> Path:
-        return catalog.file_of(self.root, table, data_version)
+        return Path(catalog.file_of(self.root, table, data_version))
 
     def _make_folders(self, *tables: Table) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -206,23 +212,27 @@ class Warehouse:
             partition_values(table, partition)
             only = self._pointers.load(table.name, partition)
             return [only] if only else []
-        return [
+        found = [
             pointer
             for pointer in self._pointers.all(table.name)
             if all(pointer.partition[name] == value for name, value in partition.items())
         ]
+        numbers = {name for name in table.partition if table.column(name).type != "VARCHAR"}
+        return sorted(
+            found,
+            key=lambda pointer: [
+                float(pointer.partition[name]) if name in numbers else pointer.partition[name]
+                for name in table.partition
+            ],
+        )
 
     def _read_files(self, table: Table, pointers: Sequence[Pointer]) -> pl.DataFrame:
-        shape = shape_of(table)
         frames = [
-            self._read_file(pointer) if pointer.shape == shape else fitted(table, self._read_file(pointer))
-            for pointer in pointers
-            if pointer.rows
+            fitted(table, pl.read_parquet(files, glob=False, hive_partitioning=False))
+            for _shape, group in groupby((p for p in pointers if p.rows), lambda pointer: pointer.shape)
+            if (files := [catalog.file_of(self.root, pointer.table, pointer.data_version) for pointer in group])
         ]
         return pl.concat(frames) if frames else typed_frame(table, [])
-
-    def _read_file(self, pointer: Pointer) -> pl.DataFrame:
-        return pl.read_parquet(self._file(pointer.table, pointer.data_version), glob=False, hive_partitioning=False)
 
 
 def _check_declarations(tables: Sequence[Table]) -> None:
@@ -237,5 +247,7 @@ def _check_declarations(tables: Sequence[Table]) -> None:
         schema = schema_of(table)
         if unknown := [name for name in (*table.key, *table.partition) if name not in schema]:
             raise WarehouseError(f"{table.name}: {unknown[0]} is in its key or partition, but is no column")
+        if odd := [name for name in table.partition if schema[name] != pl.String and not schema[name].is_integer()]:
+            raise WarehouseError(f"{table.name}: a partition column holds words or whole numbers, {odd[0]} does not")
         if nested := [name for name in table.key or schema if schema[name].is_nested()]:
             raise WarehouseError(f"{table.name}: its rows cannot be put in order by {nested[0]}, a list or a map")
