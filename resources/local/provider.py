@@ -27,7 +27,8 @@ class LocalProvider:
 
     Raises `InputError` at once when the directory, its weight files or their headers are not usable. `allow_pickle`
     lets a directory load that has only pickled weights, which can run code. `share_prefixes=False` scores every prompt
-    on its own (for comparisons). `max_tokens` bounds the tokens of one forward pass, pads included.
+    on its own (for comparisons). `max_tokens` bounds the tokens of one forward pass, pads included, and `max_rows` the
+    replies that are decoded at once.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class LocalProvider:
         allow_pickle: bool = False,
         share_prefixes: bool = True,
         max_tokens: int | None = None,
+        max_rows: int | None = None,
     ) -> None:
         self._entry, self._root = entry, root
-        self._allow_pickle, self._share, self._max_tokens = allow_pickle, share_prefixes, max_tokens
+        self._allow_pickle, self._share = allow_pickle, share_prefixes
+        self._max_tokens, self._max_rows = max_tokens, max_rows
         self._directory = model_directory(entry, root)
         weights = check_weights(self._directory, entry, allow_pickle=allow_pickle)
         digest = weights_hash(self._directory, entry, weights, root / "data" / "cache" / "hashes")
@@ -100,4 +103,4 @@ class LocalProvider:
         engine = Engine(loaded.model, limits)
         engine.shares = engine.shares and self._share
         self._counters = engine.counters
-        return Worker(loaded, engine, max_rows=256 if gpu else 64)
+        return Worker(loaded, engine, max_rows=self._max_rows or (256 if gpu else 64))

@@ -32,23 +32,17 @@ def written_forms(options: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Each option with the texts that count as it: itself and its lower, upper and capitalised forms, each also after
     one space.
 
-    A form that another option claims is left to that option, or to none when it is nobody's own spelling. Options of
-    one letter have no case variants: ` a` and ` i` are words, not answers. Raises `InputError` for options that are
-    missing, blank or not distinct.
+    Case counts only where options differ in nothing else: then each has its own spelling alone, as in `answers.py`.
+    Raises `InputError` for options that are missing, blank or not distinct.
     """
     if not options or len(set(options)) != len(options) or any(not option.strip() for option in options):
         raise InputError("options must be distinct and not blank", field="options", value=options, fix="name each once")
-    spelled = {option: {option} | _case_variants(option) for option in options}
+    case_counts = len({option.casefold() for option in options}) < len(options)
     forms: dict[str, tuple[str, ...]] = {}
     for option in options:
-        others = [spelled[other] for other in options if other != option]
-        own = [s for s in sorted(spelled[option]) if s == option or not any(s in other for other in others)]
-        forms[option] = tuple(form for spelling in own for form in (spelling, " " + spelling))
+        spelled = {option} if case_counts else {option, option.lower(), option.upper(), option.capitalize()}
+        forms[option] = tuple(form for spelling in sorted(spelled) for form in (spelling, " " + spelling))
     return forms
-
-
-def _case_variants(option: str) -> set[str]:
-    return {option.lower(), option.upper(), option.capitalize()} if len(option.strip()) > 1 else set()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
