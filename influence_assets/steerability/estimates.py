@@ -109,12 +109,12 @@ def tossed(run: Run, unsteered: Run | None, *, draws: int, seed: int) -> dict[st
 def chance_levels(measured_P_Q: NDArray[np.bool_]) -> dict[str, float]:
     """What each score is when steering does nothing and no two accuracies are equal."""
     tests = float(measured_P_Q.sum(axis=1).mean())
-    compatible = (tests + 1) / (2 * tests)
+    compatible = (tests + 1) / (2 * tests) if tests else float("nan")
     return {
         "accuracy": 0.5,
         "sensitivity": 0.5,
         "specificity": 0.5,
-        "identification": 1 / tests,
+        "identification": 1 / tests if tests else float("nan"),
         "double_centred": 0.0,
         "compatible_sensitivity": compatible,
         "compatible_specificity": compatible,

@@ -66,14 +66,14 @@ def others_mean(a_P_Q: Floats, weights_P: Floats) -> Floats:
 
 
 def double_centred(a_P_Q: Floats, weights_P: Floats) -> Floats:
-    """A[p, p] less p's mean on other tests, less the others' mean on p's test, plus the mean of all such cells.
+    """A[p, p] less p's mean over all tests, less the mean over all steered personas on p's test, plus the grand mean.
 
-    Means leave the diagonal out, so that a perfect matrix over one of chance scores the whole difference. Chance is 0.
+    What steering to p does on p's test beyond what it does everywhere and beyond how easy that test is. Chance is 0; a
+    diagonal that stands d above a flat rest scores d (1 - 1/P)^2. In a sparse design means are over measured cells.
     """
-    rows_P = others_mean(a_P_Q, weights_P)
-    columns_P = others_mean(transposed(a_P_Q), weights_P)
-    grand = persona_mean(rows_P, weights_P)
-    return own(a_P_Q) - rows_P - columns_P + grand[..., None]
+    rows_P = _mean(a_P_Q, weights_P)
+    columns_P = _mean(transposed(a_P_Q), weights_P)
+    return own(a_P_Q) - rows_P - columns_P + persona_mean(rows_P, weights_P)[..., None]
 
 
 def persona_mean(values_P: Floats, weights_P: Floats) -> Floats:
@@ -81,6 +81,12 @@ def persona_mean(values_P: Floats, weights_P: Floats) -> Floats:
     measured_P = ~np.isnan(values_P)
     weights_P = np.where(measured_P, weights_P, 0)
     return _ratio((np.where(measured_P, values_P, 0) * weights_P).sum(axis=-1), weights_P.sum(axis=-1))
+
+
+def _mean(a_P_Q: Floats, weights_Q: Floats) -> Floats:
+    measured_P_Q = ~np.isnan(a_P_Q)
+    total = _weighted(np.where(measured_P_Q, a_P_Q, 0), weights_Q)
+    return _ratio(total, _weighted(measured_P_Q.astype(weights_Q.dtype), weights_Q))
 
 
 def _weighted(values_P_Q: Floats, weights_Q: Floats) -> Floats:
