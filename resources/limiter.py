@@ -3,7 +3,8 @@
 What is promised (and tested as laws on a fake clock):
 - never more than `floor(window)` slots are held, and the window never leaves [1, maximum];
 - however many answers of one congestion episode say "too many requests", the window is halved once: only a request
-  that started after the last cut can cause the next one;
+  that started after the last cut, and at least a second after it, can cause the next one (providers count by the
+  second or slower, so that more cuts would tell nothing new);
 - with successes and without throttles the window returns to its maximum, one slot more per window of successes;
 - after a Retry-After no slot is given before it has passed; the wait is bounded.
 
@@ -14,6 +15,7 @@ for congestion avoidance"; one cut per round trip as in RFC 5681).
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +26,7 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
 _DECREASE = 0.5
+_EPISODE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Limiter:
         self.failing_since: float | None = None
         self._clock, self._sleep, self._max_pause_s = clock, sleep, max_pause_s
         self._resume_at = 0.0
+        self._last_cut = -math.inf
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._woken = 0
 
@@ -74,9 +78,11 @@ class Limiter:
         if retry_after is not None:
             pause = min(max(retry_after, 0.0), self._max_pause_s)
             self._resume_at = max(self._resume_at, self._clock() + pause)
-        if slot.epoch != self.cuts:
+        now = self._clock()
+        if slot.epoch != self.cuts or now - self._last_cut < _EPISODE_S:
             return False
         self.cuts += 1
+        self._last_cut = now
         self.window = max(1.0, self.window * _DECREASE)
         return True
 

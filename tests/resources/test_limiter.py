@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from hypothesis import given, settings
@@ -117,6 +118,25 @@ def test_one_cut_per_episode(maximum: int, throttled: int) -> None:
     assert limiter.window == max(1.0, maximum / 2)
 
 
+@settings(max_examples=40, deadline=None)
+@given(waits=st.lists(st.floats(0.0, 2.0), min_size=2, max_size=20))
+def test_no_two_cuts_within_a_second(waits: list[float]) -> None:
+    time = FakeTime()
+    limiter = Limiter(1_000_000, clock=time.clock, sleep=time.sleep)
+    cuts: list[float] = []
+
+    async def main() -> None:
+        for wait in waits:
+            await time.sleep(wait)
+            async with limiter.slot() as slot:
+                if limiter.throttled(slot):
+                    cuts.append(time.now)
+
+    time.run(main)
+    assert all(later - earlier >= 1.0 for earlier, later in pairwise(cuts))
+    assert len(cuts) == limiter.cuts >= 1
+
+
 @settings(max_examples=30, deadline=None)
 @given(maximum=st.integers(1, 24), cuts=st.integers(1, 6))
 def test_recovers_to_the_maximum(maximum: int, cuts: int) -> None:
@@ -127,6 +147,7 @@ def test_recovers_to_the_maximum(maximum: int, cuts: int) -> None:
         for _ in range(cuts):
             async with limiter.slot() as slot:
                 assert limiter.throttled(slot)
+            await time.sleep(1.0)
         for _ in range(maximum * maximum + maximum):
             async with limiter.slot():
                 limiter.succeeded()
