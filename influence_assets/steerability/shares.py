@@ -69,7 +69,7 @@ def double_centred(a_P_Q: Floats, weights_P: Floats) -> Floats:
     """A[p, p] less p's mean over all tests, less the mean over all steered personas on p's test, plus the grand mean.
 
     What steering to p does on p's test beyond what it does everywhere and beyond how easy that test is. Chance is 0; a
-    diagonal that stands d above a flat rest scores d (1 - 1/P)^2. In a sparse design means are over measured cells.
+    diagonal that stands d above a flat rest scores d (1 - 1/P). In a sparse design means are over measured cells.
     """
     rows_P = _mean(a_P_Q, weights_P)
     columns_P = _mean(transposed(a_P_Q), weights_P)

@@ -75,7 +75,7 @@ def test_a_perfect_system_scores_one_with_certainty():
     for score in (*OURS, *COMPATIBLE, "identification", "accuracy"):
         assert scores[score]["value"] == 1.0
         assert scores[score]["ci_low"] == scores[score]["ci_high"] == 1.0
-    assert scores["double_centred"]["value"] == pytest.approx(0.5 * (1 - 1 / 12) ** 2)
+    assert scores["double_centred"]["value"] == pytest.approx(0.5 * (1 - 1 / 12))
 
 
 def test_a_system_that_plays_the_opposite_scores_nothing():
