@@ -115,11 +115,9 @@ def write_ratios(folder: Path, rows: int, rounds: int) -> None:
         rounds,
     )
     print(f"{rows:,} response rows, median of {rounds}")
-    base = found["polars write_parquet"]
+    polars, copied = found["polars write_parquet"], found["DuckDB COPY"]
     for name, seconds in found.items():
-        print(
-            f"  {name:38} {seconds:7.3f} s   {seconds / base:5.2f} x polars   {seconds / found['DuckDB COPY']:5.2f} x DuckDB"
-        )
+        print(f"  {name:38} {seconds:7.3f} s   {seconds / polars:5.2f} x polars   {seconds / copied:5.2f} x DuckDB")
 
 
 def publish_times(folder: Path, tables: int, files: int) -> None:

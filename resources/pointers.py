@@ -126,7 +126,8 @@ class Pointers:
 
     def contents(self, table: str) -> list[bytes]:
         """Every pointer file of a table as it stands, in the order of the partitions' hashes."""
-        folder, found = str(self.folder(table)), []
+        folder = str(self.folder(table))
+        found: list[bytes] = []
         if not os.path.isdir(folder):
             return found
         for name in sorted(os.listdir(folder)):
