@@ -50,8 +50,10 @@ def _local(entry: ModelEntry, root: Path) -> Provider:
 class Accounts:
     """Providers and limiters of one open layer."""
 
-    def __init__(self, root: Path, patience: Patience, on_cut: Callable[[ModelEntry, ProviderFault], None]) -> None:
-        self._root, self._patience, self._on_cut = root, patience, on_cut
+    def __init__(
+        self, root: Path, patience: Patience, on_trouble: Callable[[str, ModelEntry, ProviderFault], None]
+    ) -> None:
+        self._root, self._patience, self._on_trouble = root, patience, on_trouble
         self._providers: dict[str, Provider] = {}
         self._limiters: dict[tuple[str, str | None, str | None], Limiter] = {}
         self._persistence: dict[str, Persistence] = {}
@@ -69,7 +71,7 @@ class Accounts:
             if entry.provider is ProviderName.LOCAL:
                 patience = replace(patience, attempt_s=None)
             self._persistence[entry.name] = Persistence(
-                self._limiter(entry), patience, on_cut=lambda fault: self._on_cut(entry, fault)
+                self._limiter(entry), patience, on_trouble=lambda kind, fault: self._on_trouble(kind, entry, fault)
             )
         return self._persistence[entry.name]
 

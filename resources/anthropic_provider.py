@@ -17,6 +17,7 @@ from resources.providers import Chosen, Generated, Identity, ProviderFault
 from resources.registry import ModelEntry
 from resources.wire import (
     Secret,
+    check_url,
     count_of,
     items_of,
     json_object,
@@ -48,9 +49,11 @@ def anthropic_identity(entry: ModelEntry) -> Identity:
 
 
 class AnthropicProvider:
-    """One entry of `data/models.yaml` with `provider: anthropic`. Raises `InputError` when its key is not set."""
+    """One entry of `data/models.yaml` with `provider: anthropic`. Raises `InputError` when its key is not set or its
+    `base_url` is none."""
 
     def __init__(self, entry: ModelEntry, *, timeout_s: float = 300.0) -> None:
+        check_url(entry)
         self.identity = anthropic_identity(entry)
         self._entry = entry
         self._secret = key_of(entry, default_env="ANTHROPIC_API_KEY")

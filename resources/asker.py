@@ -30,7 +30,11 @@ _NOTHING = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a person watching a run may want to know: `cut` (throttled) or `gave_up`."""
+    """Something that a person watching a run may want to know.
+
+    `throttled`: the provider asked for fewer requests; `failing`: nothing has come from it for some seconds;
+    `gave_up`: one question was not answered.
+    """
 
     kind: str
     model: str

@@ -27,6 +27,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _DECREASE = 0.5
 _EPISODE_S = 1.0
+_OUTAGE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Limiter:
         self.maximum, self.window = maximum, float(maximum)
         self.in_flight, self.cuts = 0, 0
         self.failing_since: float | None = None
+        self._said = False
         self._clock, self._sleep, self._max_pause_s = clock, sleep, max_pause_s
         self._resume_at = 0.0
         self._last_cut = -math.inf
@@ -63,15 +65,19 @@ class Limiter:
 
     def succeeded(self) -> None:
         """An answer came: the window grows by one slot per window of successes."""
-        self.failing_since = None
+        self.failing_since, self._said = None, False
         if self.window < self.maximum:
             self.window = min(float(self.maximum), self.window + 1 / self.window)
             self._wake()
 
-    def failed(self) -> None:
-        """A try failed: note since when nothing has come back from this account."""
+    def failed(self) -> bool:
+        """A try failed: note since when nothing has come back. Returns whether this is worth saying: once per outage,
+        when it has lasted a few seconds."""
         if self.failing_since is None:
             self.failing_since = self._clock()
+        worth_saying = not self._said and self.silent_for() >= _OUTAGE_S
+        self._said = self._said or worth_saying
+        return worth_saying
 
     def throttled(self, slot: Slot, retry_after: float | None = None) -> bool:
         """The account said "too many requests". Returns whether this cut the window (once per episode)."""

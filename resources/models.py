@@ -11,7 +11,7 @@ What is promised:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -71,7 +71,7 @@ async def open_models(
     )
     tell = on_event or (lambda _: None)
     limits = settings or Settings()
-    accounts = Accounts(root, limits.patience, lambda entry, fault: tell(Event("cut", entry.name, str(fault))))
+    accounts = Accounts(root, limits.patience, lambda kind, entry, fault: tell(Event(kind, entry.name, str(fault))))
     asker = Asker(accounts, cache, budget, limits, tell, on_seam or (lambda _: None))
     try:
         yield ModelLayer(registry, accounts, asker, limits)
@@ -162,24 +162,27 @@ class ModelLayer:
     ) -> None:
         """Ask what is missing. The first failure stops new questions; it is raised when those in flight are done."""
         failures: list[Exception] = []
-        waiting = iter(missing)
 
-        async def work() -> None:
-            for index in waiting:
+        async def work(indices: Iterator[int]) -> None:
+            for index in indices:
                 if failures:
                     return
                 try:
                     answers[index] = await self._asker.answer(questions[index])
+                    report(len(answers), len(questions))
                 except Exception as error:
                     failures.append(error)
                     return
-                report(len(answers), len(questions))
 
-        entries = {question.entry.name: question.entry for question in questions}.values()
-        workers = min(len(missing), sum(self._accounts.live(entry) for entry in entries))
+        # Each model has its own workers, so that a slow one does not keep a fast one waiting.
+        by_model: dict[str, list[int]] = {}
+        for index in missing:
+            by_model.setdefault(questions[index].entry.name, []).append(index)
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(work())
+            for name, indices in by_model.items():
+                waiting = iter(indices)
+                for _ in range(min(len(indices), self._accounts.live(self._registry[name]))):
+                    group.create_task(work(waiting))
         if failures:
             raise failures[0]
 

@@ -56,7 +56,7 @@ class Persistence:
     clock: Clock = time.monotonic
     sleep: Sleep = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
-    on_cut: Callable[[ProviderFault], None] = lambda _: None
+    on_trouble: Callable[[str, ProviderFault], None] = lambda *_: None
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> Tried[T]:
         """The value of `call()`, tried again while its faults are retryable. Never raises a `ProviderFault`."""
@@ -70,10 +70,10 @@ class Persistence:
                     value = await self._one_try(call)
                 except ProviderFault as raised:
                     fault = raised
-                    if fault.retryable:
-                        self.limiter.failed()
+                    if fault.retryable and self.limiter.failed():
+                        self.on_trouble("failing", fault)
                     if fault.throttled and self.limiter.throttled(slot, fault.retry_after):
-                        self.on_cut(fault)
+                        self.on_trouble("throttled", fault)
                 else:
                     self.limiter.succeeded()
                     return Tried(value, None, tries, self.clock() - began)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from resources.content import Json, sha256_of
 from resources.errors import InputError
@@ -71,6 +72,24 @@ def key_of(entry: ModelEntry, *, default_env: str) -> Secret:
             fix=f"export {name}=... and start again",
         )
     return Secret(value)
+
+
+def check_url(entry: ModelEntry) -> None:
+    """An `InputError` for a `base_url` that no request could reach."""
+    if entry.base_url is not None:
+        try:
+            parts = urlsplit(entry.base_url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise InputError(
+                f"model {entry.name!r} has no usable address",
+                place="data/models.yaml",
+                field="base_url",
+                value=entry.base_url,
+                fix="write it like http://127.0.0.1:8000/v1",
+            )
 
 
 def no_adapter(adapter: str | None) -> str:

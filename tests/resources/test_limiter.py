@@ -304,3 +304,21 @@ def test_who_waits_to_try_again_holds_no_slot() -> None:
 
     time.run(main)
     assert time.now >= 50.0
+
+
+def test_an_outage_is_told_once_and_again_after_it_was_over() -> None:
+    time = FakeTime()
+    limiter = Limiter(2, clock=time.clock, sleep=time.sleep)
+    told: list[str] = []
+    tries = Persistence(
+        limiter, Patience(), time.clock, time.sleep, random.Random(2), on_trouble=lambda kind, _: told.append(kind)
+    )
+    outage = ProviderFault("connection", "refused", retryable=True)
+
+    async def main() -> None:
+        for _ in range(2):
+            assert (await tries.ask(failing(outage, 12))).value == "answer"
+        assert (await tries.ask(failing(outage, 1))).value == "answer"
+
+    time.run(main)
+    assert told == ["failing", "failing"]

@@ -253,6 +253,12 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
         OpenAIProvider(ModelEntry(name="m", provider="openai", model="m", base_url="http://x/v1", api_key_env="MY_KEY"))
 
 
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://host", "http://", "http://host:port/v1", "/v1"])
+def test_an_address_that_is_none_is_an_input_error(url: str) -> None:
+    with pytest.raises(InputError, match=r"base_url.*write it like"):
+        OpenAIProvider(ModelEntry(name="m", provider="openai", model="m", base_url=url))
+
+
 def test_no_key_is_sent_to_a_server_that_was_not_given_one(
     scripted_server: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
