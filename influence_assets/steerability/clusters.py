@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from influence_assets.stats.intervals import percentile
+from influence_assets.stats.intervals import Interval, percentile
 from influence_assets.steerability.people import Persona
 from influence_assets.steerability.tables import CLUSTERS, empty_frame
 from influence_assets.steerability.tensors import Draws, Floats, Run, cell_means, resampled_cell_means, tensors
@@ -50,30 +50,29 @@ def cluster_table(responses: pl.DataFrame, personas: Mapping[str, Persona], *, d
             members_P = np.flatnonzero((framework_P == scope) | (scope == ALL))
             n_clusters = len(np.unique(framework_P)) if scope == ALL else round(len(members_P) ** 0.5)
             tree = grow(matrix_P_Q[np.ix_(members_P, members_P)], n_clusters)
-            ari, low, high = _agreement(run, drawn, framework_P, tree) if scope == ALL else (np.nan, np.nan, np.nan)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "persona_id": [data.persona_ids[p] for p in members_P.tolist()],
-                        "framework": framework_P[members_P].tolist(),
-                        "position": np.argsort(tree.order_P).astype(np.int32),
-                        "cluster": tree.cluster_P.astype(np.int32),
-                    }
-                ).with_columns(
-                    method=pl.lit(run.method),
-                    n_steer=pl.lit(run.n_steer, dtype=pl.Int32),
-                    scope=pl.lit(scope),
-                    n_clusters=pl.lit(int(tree.cluster_P.max()), dtype=pl.Int32),
-                    ari=pl.lit(ari, dtype=pl.Float64).fill_nan(None),
-                    ari_low=pl.lit(low, dtype=pl.Float64).fill_nan(None),
-                    ari_high=pl.lit(high, dtype=pl.Float64).fill_nan(None),
-                )
+            ari = _agreement(run, drawn, framework_P, tree) if scope == ALL else Interval(np.nan, np.nan, np.nan)
+            frames.append(_rows([data.persona_ids[p] for p in members_P.tolist()], framework_P[members_P], tree, ari))
+            frames[-1] = frames[-1].with_columns(
+                method=pl.lit(run.method), n_steer=pl.lit(run.n_steer, dtype=pl.Int32), scope=pl.lit(scope)
             )
-    return (
-        pl.concat(frames)
-        .with_columns(model=pl.lit(responses["model"][0]), iteration=pl.lit(responses["iteration"][0], dtype=pl.Int32))
-        .select(column.name for column in CLUSTERS.columns)
-        .sort(CLUSTERS.key)
+    model, iteration = responses["model"][0], responses["iteration"][0]
+    rows = pl.concat(frames).with_columns(model=pl.lit(model), iteration=pl.lit(iteration, dtype=pl.Int32))
+    return rows.select(column.name for column in CLUSTERS.columns).sort(CLUSTERS.key)
+
+
+def _rows(persona_ids: list[str], framework_P: NDArray[np.str_], tree: Tree, ari: Interval) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "persona_id": persona_ids,
+            "framework": framework_P.tolist(),
+            "position": np.argsort(tree.order_P).astype(np.int32),
+            "cluster": tree.cluster_P.astype(np.int32),
+        }
+    ).with_columns(
+        n_clusters=pl.lit(int(tree.cluster_P.max()), dtype=pl.Int32),
+        ari=pl.lit(ari.value, dtype=pl.Float64).fill_nan(None),
+        ari_low=pl.lit(ari.low, dtype=pl.Float64).fill_nan(None),
+        ari_high=pl.lit(ari.high, dtype=pl.Float64).fill_nan(None),
     )
 
 
@@ -113,10 +112,10 @@ def adjusted_rand(one_P: NDArray[np.integer], other_P: NDArray[np.integer]) -> f
     return float((cells - expected) / (most - expected)) if most != expected else float("nan")
 
 
-def _agreement(run: Run, drawn: Draws, framework_P: NDArray[np.str_], tree: Tree) -> tuple[float, float, float]:
+def _agreement(run: Run, drawn: Draws, framework_P: NDArray[np.str_], tree: Tree) -> Interval:
     names, group_P = np.unique(framework_P, return_inverse=True)
     if len(names) < 2:
-        return float("nan"), float("nan"), float("nan")
+        return Interval(np.nan, np.nan, np.nan)
     draws_B = []
     for chunk in drawn.chunks():
         matrices_B_P_Q = resampled_cell_means(run.correct_R_P_Q_S, drawn.statements_Q_B_S[:, chunk])
@@ -127,7 +126,7 @@ def _agreement(run: Run, drawn: Draws, framework_P: NDArray[np.str_], tree: Tree
             draws_B.append(adjusted_rand(resampled.cluster_P, group_P[kept]) if here > 1 else np.nan)
     value = adjusted_rand(tree.cluster_P, group_P)
     low, high = percentile(np.array(draws_B))
-    return value, min(float(low), value), max(float(high), value)
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def _distances(profiles_P_Q: Floats) -> NDArray[np.float64]:

@@ -63,23 +63,38 @@ def bootstrapped(run: Run, unsteered: Run | None, drawn: Draws) -> dict[str, Est
     gain_P_Q = None if gained is None else cell_means(gained)
     once_P = np.ones(len(accuracy_P_Q))
     values = persona_scores(accuracy_P_Q, gain_P_Q, once_P)
-    of_means: list[dict[str, Floats]] = []
+    means = mean_draws(accuracy_P_Q, gain_P_Q, drawn)
     of_personas: list[dict[str, Floats]] = []
     for chunk in drawn.chunks():
-        weights_B_P = drawn.personas_B_P[chunk]
-        redrawn = persona_scores(accuracy_P_Q, gain_P_Q, weights_B_P)
-        of_means.append({score: shares.persona_mean(value, weights_B_P) for score, value in redrawn.items()})
         counts_Q_B_S = drawn.statements_Q_B_S[:, chunk]
         accuracy_B_P_Q = resampled_cell_means(run.correct_R_P_Q_S, counts_Q_B_S)
         gain_B_P_Q = None if gained is None else resampled_cell_means(gained, counts_Q_B_S)
-        of_personas.append(persona_scores(accuracy_B_P_Q, gain_B_P_Q, weights_B_P))
+        of_personas.append(persona_scores(accuracy_B_P_Q, gain_B_P_Q, drawn.personas_B_P[chunk]))
     estimates = {}
     for score, value_P in values.items():
         n = int((~np.isnan(value_P)).sum())
         low_P, high_P = centred(value_P, _joined(of_personas, score), bounds=_BOUNDS.get(score, (0.0, 1.0)))
-        overall = _overall(float(shares.persona_mean(value_P, once_P)), _joined(of_means, score), n)
-        estimates[score] = Estimate(value_P, low_P, high_P, overall, n)
+        over_all = overall(float(shares.persona_mean(value_P, once_P)), means[score], n)
+        estimates[score] = Estimate(value_P, low_P, high_P, over_all, n)
     return estimates
+
+
+def mean_draws(accuracy_P_Q: Floats, gain_P_Q: Floats | None, drawn: Draws) -> dict[str, Floats]:
+    """[B] draws of the mean of every score over personas, from draws of personas."""
+    parts = []
+    for chunk in drawn.chunks():
+        weights_B_P = drawn.personas_B_P[chunk]
+        redrawn = persona_scores(accuracy_P_Q, gain_P_Q, weights_B_P)
+        parts.append({score: shares.persona_mean(value, weights_B_P) for score, value in redrawn.items()})
+    return {score: _joined(parts, score) for score in parts[0]}
+
+
+def overall(value: float, mean_B: Floats, n: int) -> Interval:
+    """The expanded percentile interval of a mean over `n` personas; none with fewer than two."""
+    if n < 2:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = percentile(mean_B, n_units=n)
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def tossed(run: Run, unsteered: Run | None, *, draws: int, seed: int) -> dict[str, Estimate]:
@@ -101,8 +116,8 @@ def tossed(run: Run, unsteered: Run | None, *, draws: int, seed: int) -> dict[st
         low_P, high_P = percentile(value_B_P)
         low, high = percentile(mean_B)
         value_P = value_B_P.mean(axis=0)
-        overall = Interval(float(np.nanmean(mean_B)) if value_P.size else np.nan, float(low), float(high))
-        estimates[score] = Estimate(value_P, low_P, high_P, overall, int((~np.isnan(value_P)).sum()))
+        band = Interval(float(mean_B.mean()), float(low), float(high))
+        estimates[score] = Estimate(value_P, low_P, high_P, band, int((~np.isnan(value_P)).sum()))
     return estimates
 
 
@@ -129,14 +144,6 @@ def _tosses(n_P_Q: NDArray[np.int64], draws: int, rng: np.random.Generator) -> I
         heads_B_P_Q = rng.binomial(n_P_Q, 0.5, size=(min(DRAWS_AT_ONCE, draws - start), *n_P_Q.shape))
         with np.errstate(invalid="ignore"):
             yield heads_B_P_Q / n_P_Q
-
-
-def _overall(value: float, mean_B: Floats, n: int) -> Interval:
-    """The expanded percentile interval over personas; none with fewer than two."""
-    if n < 2:
-        return Interval(value, float("nan"), float("nan"))
-    low, high = percentile(mean_B, n_units=n)
-    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def _joined(parts: list[dict[str, Floats]], score: str) -> Floats:

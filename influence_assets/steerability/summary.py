@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_assets.stats.intervals import percentile
+from influence_assets.stats.intervals import Interval
+from influence_assets.steerability.estimates import overall
 
 
 class SummaryRow(NamedTuple):
@@ -34,7 +35,5 @@ def summary_row(
 ) -> SummaryRow:
     """The value with the expanded percentile interval of its draws; no interval with fewer than two personas."""
     number = float(value)
-    if n < 2 or math.isnan(number):
-        return SummaryRow(framework, score, number, math.nan, math.nan, chance, n)
-    low, high = percentile(draws_B, n_units=n)
-    return SummaryRow(framework, score, number, min(float(low), number), max(float(high), number), chance, n)
+    ends = overall(number, draws_B, n) if not math.isnan(number) else Interval(number, math.nan, math.nan)
+    return SummaryRow(framework, score, *ends, chance=chance, n=n)

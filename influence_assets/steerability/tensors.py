@@ -75,25 +75,17 @@ class Draws:
 
 def tensors(responses: pl.DataFrame) -> Tensors:
     """Dense arrays from rows of `steerability.responses` of one model and iteration (at least one row)."""
-    both = pl.concat([responses["steered_persona_id"].unique(), responses["test_persona_id"].unique()])
-    persona_ids = both.unique().sort().to_list()
-    slots = (
-        responses.select("test_persona_id", "statement_id", "agree")
-        .unique()
-        .sort("test_persona_id", "agree", "statement_id", descending=[False, True, False])
-        .with_columns(slot=pl.int_range(pl.len()).over("test_persona_id"))
-    )
+    persona_ids, slots = _axes(responses)
     agree_Q, disagree_Q = (
         np.bincount(_numbers(part["test_persona_id"], persona_ids), minlength=len(persona_ids))
         for part in (slots.filter("agree"), slots.filter(~pl.col("agree")))
     )
-    statement_N = _numbers(responses["statement_id"], slots["statement_id"].to_list())
     repeat_N = responses["repeat"].to_numpy()
     axes = (
         repeat_N,
         _numbers(responses["steered_persona_id"], persona_ids),
         _numbers(responses["test_persona_id"], persona_ids),
-        slots["slot"].to_numpy()[statement_N],
+        slots["slot"].to_numpy()[_numbers(responses["statement_id"], slots["statement_id"].to_list())],
     )
     shape = (int(repeat_N.max()) + 1, len(persona_ids), len(persona_ids), int((agree_Q + disagree_Q).max()))
     place_N = np.ravel_multi_index(axes, shape)
@@ -101,6 +93,7 @@ def tensors(responses: pl.DataFrame) -> Tensors:
         pl.col("correct").cast(pl.Float64),
         pl.when(pl.col("agree")).then(pl.col("p_agree")).otherwise(1 - pl.col("p_agree")).alias("right"),
     ).fill_null(float("nan"))
+    correct_N, right_N = values["correct"].to_numpy(), values["right"].to_numpy()
     runs = responses.select("method", "n_steer").with_row_index("row").group_by("method", "n_steer").agg("row")
     return Tensors(
         tuple(persona_ids),
@@ -110,14 +103,24 @@ def tensors(responses: pl.DataFrame) -> Tensors:
             Run(
                 method,
                 n_steer,
-                _filled(shape, place_N[rows], values["correct"].to_numpy()[rows]),
-                _filled(shape, place_N[rows], values["right"].to_numpy()[rows]),
+                _filled(shape, place_N[rows], correct_N[rows]),
+                _filled(shape, place_N[rows], right_N[rows]),
             )
-            for method, n_steer, rows in sorted(
-                (method, n_steer, np.asarray(rows)) for method, n_steer, rows in runs.iter_rows()
-            )
+            for method, n_steer, rows in runs.sort("method", "n_steer").iter_rows()
         ),
     )
+
+
+def _axes(responses: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:
+    """Persona ids in order, and for each statement its slot among those of its persona, agree statements first."""
+    both = pl.concat([responses["steered_persona_id"].unique(), responses["test_persona_id"].unique()])
+    slots = (
+        responses.select("test_persona_id", "statement_id", "agree")
+        .unique()
+        .sort("test_persona_id", "agree", "statement_id", descending=[False, True, False])
+        .with_columns(slot=pl.int_range(pl.len()).over("test_persona_id"))
+    )
+    return both.unique().sort().to_list(), slots
 
 
 def cell_means(values_R_P_Q_S: Floats) -> Floats:
