@@ -24,6 +24,7 @@ _NEUTRAL: dict[str, float] = {
     "repetition_penalty": 1.0,
 }
 _DROPPABLE = (*_NEUTRAL, "seed")
+_UNKNOWN = re.compile(r"unsupported|not supported|unrecognized|unknown|extra inputs|not permitted|unexpected", re.I)
 
 
 class Dialect:
@@ -54,7 +55,10 @@ class Dialect:
     def learn(self, param: str, message: str, sent: dict[str, Json]) -> bool:
         """Learn from a refusal which field the server does not take. Returns whether asking again can help."""
         named = param.split(".")[0] or next((name for name in self._candidates(sent) if _says(message, name)), "")
-        if named == self.limit and named not in self.refused:
+        if named == self.limit:
+            # "max_tokens is too large" is about this request; only an unknown name is about the server.
+            if _UNKNOWN.search(message) is None:
+                return False
             self.refused.add(named)
             self.limit = _LIMITS[1 - _LIMITS.index(named)]
             return self.limit not in self.refused

@@ -179,6 +179,21 @@ def test_a_field_with_a_meaning_is_never_dropped(scripted_server: Start) -> None
     assert len(server.calls) == 1
 
 
+def test_one_request_that_is_too_long_changes_nothing_for_its_neighbours(scripted_server: Start) -> None:
+    too_long = error(400, "'max_tokens' is too large: 9000. This model's maximum context length is 4096.")
+    server = scripted_server(lambda asked: too_long if asked.body.get("max_tokens") == 9000 else openai_text("ok"))
+
+    async def main() -> None:
+        provider = OpenAIProvider(entry(server))
+        with pytest.raises(ProviderFault, match="too large"):
+            await provider.generate(ask(max_tokens=9000))
+        assert (await provider.generate(ask(max_tokens=90))).text == "ok"
+        await provider.aclose()
+
+    asyncio.run(main())
+    assert [call.body["max_tokens"] for call in server.calls] == [9000, 90]
+
+
 def test_the_official_server_gets_no_foreign_field() -> None:
     assert set(Dialect(None).sampling(1.0, 1.0, 9, None)) == {"temperature", "top_p", "max_completion_tokens"}
 
