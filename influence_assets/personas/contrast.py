@@ -1,14 +1,16 @@
 """Contrast pairs: one text, two personas, opposite labels, so that wording cannot give the label away.
 
-Every persona p is given one *opposite* q: q is asked to disagree with what p agrees with. The choice is a permutation
-of the personas, so each persona's agree half comes from one edge (p -> its opposite) and its disagree half from one
-other edge (whose opposite it is). With n texts on every edge, every persona has exactly n and n, for odd numbers of
-personas too. Where a framework's profiles have mirror images (all corners of n dimensions), the edges are couples.
+Personas are linked by *rings*: in a ring every persona p has one opposite q, who is asked to disagree with what p
+agrees with, and is itself the opposite of at most one other. With n texts on every link of a ring, all its personas
+have exactly n agree and n disagree statements, for odd numbers of personas too. One ring is enough where profiles have
+mirror images (all corners of n dimensions). Otherwise further rings oppose the traits that the first leaves out, so
+that a persona is not only measured by those of its traits that one opposite happens to lack.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,35 +18,49 @@ import numpy as np
 
 from influence_assets.personas.ids import statement_id
 from influence_assets.personas.records import Candidate, Origin, Persona
+from resources.content import sha256_of
 
 
 def with_opposites(personas: Sequence[Persona]) -> list[Persona]:
-    """The personas, each with its `opposite_persona_id`; null where none differs in any dimension.
+    """The personas, each with its `opposite_persona_ids`, one per ring; none where nobody differs in any dimension.
 
-    The permutation gives as many personas as possible an opposite, then maximizes the number of opposed dimensions
-    summed over personas, then minimizes the traits that a persona shares with its opposite (linear sum assignment,
-    Crouse 2016). It depends on ids and traits alone, not on the order of the personas.
+    Each ring is a permutation (linear sum assignment, Crouse 2016) that serves as many personas as possible, then
+    opposes as many traits as possible that no earlier ring opposed, then shares as few as possible. Rings end when
+    they oppose nothing new. The result depends on ids and traits alone, not on the order of the personas.
     """
+    ordered = sorted(personas, key=lambda persona: persona.persona_id)
+    opposites: dict[str, list[str]] = {persona.persona_id: [] for persona in ordered}
+    # Dimensions in which somebody already disagrees with what a persona says, and it with what somebody says.
+    spoken, heard = ({persona.persona_id: set[str]() for persona in ordered} for _ in range(2))
+    while ring := _ring(ordered, spoken, heard):
+        for p, q in ring:
+            opposites[p.persona_id].append(q.persona_id)
+            spoken[p.persona_id] |= _opposed(p, q)
+            heard[q.persona_id] |= _opposed(p, q)
+    return [replace(persona, opposite_persona_ids=opposites[persona.persona_id]) for persona in personas]
+
+
+def _ring(
+    ordered: Sequence[Persona], spoken: Mapping[str, set[str]], heard: Mapping[str, set[str]]
+) -> list[tuple[Persona, Persona]]:
+    """Links (who agrees, who disagrees) of the next ring; those that oppose nothing new are left out."""
     from scipy.optimize import linear_sum_assignment
 
-    ordered = sorted(personas, key=lambda persona: persona.persona_id)
+    def new(p: Persona, q: Persona) -> int:
+        opposed = _opposed(p, q)
+        return len(opposed - spoken[p.persona_id]) + len(opposed - heard[q.persona_id])
+
     square = (len(ordered), len(ordered))
-    opposed = np.array([_opposed(p, q) for p in ordered for q in ordered], dtype=np.int64).reshape(square)
+    gain = np.array([new(p, q) for p in ordered for q in ordered], dtype=np.int64).reshape(square)
     shared = np.array([_shared(p, q) for p in ordered for q in ordered], dtype=np.int64).reshape(square)
     # Whole numbers of falling rank: a sum over all personas of one rank stays below one step of the rank above.
-    step = 1 + len(ordered) * int(max(opposed.max(initial=0), shared.max(initial=0)))
-    weight = (opposed > 0) * step * step + opposed * step - shared
-    rows, columns = linear_sum_assignment(weight, maximize=True)
-    opposite = {
-        ordered[row].persona_id: ordered[column].persona_id
-        for row, column in zip(rows, columns, strict=True)
-        if opposed[row, column] > 0
-    }
-    return [replace(persona, opposite_persona_id=opposite.get(persona.persona_id)) for persona in personas]
+    step = 1 + len(ordered) * int(max(gain.max(initial=0), shared.max(initial=0)))
+    rows, columns = linear_sum_assignment((gain > 0) * step * step + gain * step - shared, maximize=True)
+    return [(ordered[i], ordered[j]) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if gain[i, j] > 0]
 
 
-def _opposed(p: Persona, q: Persona) -> int:
-    return sum(q.traits.get(dimension, side) != side for dimension, side in p.traits.items())
+def _opposed(p: Persona, q: Persona) -> set[str]:
+    return {dimension for dimension, side in p.traits.items() if q.traits.get(dimension, side) != side}
 
 
 def _shared(p: Persona, q: Persona) -> int:
@@ -55,37 +71,42 @@ def _shared(p: Persona, q: Persona) -> int:
 class Opposites:
     """Who disagrees with whose agree statements, both ways round."""
 
-    disagrees_with: Mapping[str, str]
-    agrees_with: Mapping[str, str]
+    disagree_with: Mapping[str, Sequence[str]]
+    agree_with: Mapping[str, Sequence[str]]
 
     @classmethod
     def of(cls, personas: Sequence[Persona]) -> Opposites:
-        """From the personas' `opposite_persona_id`; personas that are not among these are left out."""
+        """From the personas' `opposite_persona_ids`; personas that are not among these are left out."""
         present = {persona.persona_id for persona in personas}
-        edges = {
-            persona.persona_id: persona.opposite_persona_id
-            for persona in personas
-            if persona.opposite_persona_id in present and persona.opposite_persona_id is not None
-        }
-        return cls(edges, {q: p for p, q in edges.items()})
+        forth: dict[str, list[str]] = {}
+        back: dict[str, list[str]] = {}
+        for persona in personas:
+            for other in persona.opposite_persona_ids:
+                if other in present:
+                    forth.setdefault(persona.persona_id, []).append(other)
+                    back.setdefault(other, []).append(persona.persona_id)
+        return cls(forth, back)
 
-    def partner(self, persona_id: str, agree: bool) -> str | None:
-        """Who should hold the other label of a statement with this persona and label; None outside any edge."""
-        return (self.disagrees_with if agree else self.agrees_with).get(persona_id)
+    def partners(self, persona_id: str, agree: bool) -> Sequence[str]:
+        """Who may hold the other label of a statement with this persona and label."""
+        return (self.disagree_with if agree else self.agree_with).get(persona_id, ())
 
-    def edge(self, persona_id: str, agree: bool) -> tuple[str, str] | None:
-        """The edge (who agrees, who disagrees) that a statement with this persona and label belongs to."""
-        other = self.partner(persona_id, agree)
-        if other is None:
-            return None
-        return (persona_id, other) if agree else (other, persona_id)
+    def partner(self, persona_id: str, agree: bool, text: str) -> str | None:
+        """Who should hold the other label of this text: one of the partners, by the text; None where there is none."""
+        others = self.partners(persona_id, agree)
+        return others[int(sha256_of(text)[:8], 16) % len(others)] if others else None
+
+    def share(self, agreeing: str, disagreeing: str, n: int) -> int:
+        """How many of n statements a link should bring, so that all links of both personas have their turn."""
+        links = max(len(self.partners(agreeing, True)), len(self.partners(disagreeing, False)))
+        return math.ceil(n / links)
 
 
 def with_other_halves(candidates: Sequence[Candidate], opposites: Opposites) -> list[Candidate]:
-    """The candidates, each followed by the other half of its contrast pair where its edge has one."""
+    """The candidates, each followed by the other half of its contrast pair where it has a partner."""
     result: list[Candidate] = []
     for candidate in candidates:
-        partner = opposites.partner(candidate.persona_id, candidate.agree)
+        partner = opposites.partner(candidate.persona_id, candidate.agree, candidate.text)
         if candidate.statement_id is None or partner is None:
             result.append(candidate)
             continue

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from influence_assets.personas.contrast import Opposites, Unit, units, with_other_halves
 from influence_assets.personas.embeddings import Embedder, hashed_tfidf
-from influence_assets.personas.filters.agreement import Judgement, agreement, judge
+from influence_assets.personas.filters.agreement import Judgement, agreement, judge, judge_requests
 from influence_assets.personas.filters.balance import (
     Half,
     Shortfall,
@@ -28,7 +28,14 @@ from influence_assets.personas.filters.cross_persona import cross_persona
 from influence_assets.personas.filters.diversity import diversity
 from influence_assets.personas.filters.form import Form, form, load_form
 from influence_assets.personas.frameworks import Framework, aspects_of
-from influence_assets.personas.generate import Ask, Generation, candidates, mark_collisions, request_seed
+from influence_assets.personas.generate import (
+    Ask,
+    Generation,
+    candidates,
+    generation_requests,
+    mark_collisions,
+    request_seed,
+)
 from influence_assets.personas.records import (
     Candidate,
     Decision,
@@ -39,7 +46,7 @@ from influence_assets.personas.records import (
 )
 from influence_assets.study import FilterSettings, Study
 from resources.asking import Models, Progress
-from resources.messages import Role
+from resources.messages import Request, Role
 from resources.prompts import PromptFile, load_prompt
 
 # In its first round a half is asked for this many times what it lacks, then for twice, three times as much.
@@ -155,6 +162,29 @@ async def fill(plan: Plan, models: Models, on_progress: Progress | None = None) 
     return rows
 
 
+def first_round(plan: Plan, placeholder: str) -> list[tuple[Request, tuple[str, ...]]]:
+    """The questions of the first round, for an estimate: with `{}` in `placeholder` for a number, it stands for each
+    statement that the judges will be asked about. Options are empty where text is asked for."""
+    personas = {persona.persona_id: persona for persona in plan.usable}
+    asks = _asks(plan, dict.fromkeys(halves(plan.usable), plan.wanted), [], 0)
+    questions: list[tuple[Request, tuple[str, ...]]] = [
+        (request, ()) for request in generation_requests(asks, personas, plan.generation)
+    ]
+    opposite = {persona.persona_id: persona.opposite_persona_id for persona in plan.usable}
+    for number, ask in enumerate(asks):
+        readers = [ask.persona_id, *([other] if (other := opposite[ask.persona_id]) in personas else [])]
+        texts = [
+            placeholder.format(number * plan.generation.per_request + i) for i in range(plan.generation.per_request)
+        ]
+        for reader in readers:
+            questions += [
+                (request, plan.judge_prompt.options)
+                for text in texts
+                for request in judge_requests(personas[str(reader)], text, plan.judge_prompt, plan.judges)
+            ]
+    return questions
+
+
 async def filtered(
     plan: Plan, rows: Sequence[Candidate], models: Models, on_progress: Progress | None = None
 ) -> Filtered:
@@ -218,9 +248,10 @@ def _asks(plan: Plan, lacking: dict[Half, int], rows: Sequence[Candidate], round
         if row.origin == Origin.GENERATED and half in asked:
             asked[half].add((row.round, row.aspect))
     result = []
+    opposites = plan.opposites
     for half, lack in lacking.items():
-        # Both halves of an edge write for it, each half of what it lacks.
-        writers = 2 if plan.opposites.edge(*half) else 1
+        # Both ends of a link write for it, each half of what it lacks.
+        writers = 2 if opposites.partners(*half) else 1
         texts = OVERSAMPLE * (1 + round_number) * lack / writers
         turns = min(math.ceil(texts / plan.generation.per_request), len(plan.generation.aspects))
         order = _aspect_order(plan, half)

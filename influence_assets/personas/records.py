@@ -49,7 +49,7 @@ class Persona:
     description_source: str
     status: str
     traits: Mapping[str, str]
-    opposite_persona_id: str | None = None
+    opposite_persona_ids: Sequence[str] = ()
     request_id: str | None = None
 
 

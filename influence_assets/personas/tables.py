@@ -43,7 +43,7 @@ PERSONAS = Table(
             "traits", "MAP(VARCHAR, VARCHAR)", "Dimension to high or low; empty where the framework has no dimensions"
         ),
         Column(
-            "opposite_persona_id", "VARCHAR", "Who disagrees with this persona's agree statements in contrast pairs"
+            "opposite_persona_ids", "VARCHAR[]", "Who disagrees with this persona's agree statements in contrast pairs"
         ),
         Column("request_id", "VARCHAR", "The request that wrote the description; null when the file has it"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_personas import FRAMEWORK
 
@@ -21,33 +21,38 @@ def persona(number: int, traits: dict[str, str]) -> Persona:
     return Persona("f", f"id{number}", number, f"name{number}", "someone", "file", "ok", traits)
 
 
-def opposed(p: Persona, q: Persona) -> int:
-    return sum(q.traits.get(d, side) != side for d, side in p.traits.items())
+def opposed(p: Persona, q: Persona) -> set[str]:
+    return {d for d, side in p.traits.items() if q.traits.get(d, side) != side}
+
+
+def opposed_by_any(p: Persona, people: list[Persona]) -> set[str]:
+    return set().union(*(opposed(p, q) for q in people))
 
 
 @given(profiles, st.randoms(use_true_random=False))
-def test_opposites_are_a_partial_permutation_of_opposed_personas(traits: list[dict[str, str]], random) -> None:
+@settings(deadline=None)
+def test_rings_oppose_every_trait_that_can_be_opposed(traits: list[dict[str, str]], random) -> None:
     people = with_opposites([persona(i, t) for i, t in enumerate(traits)])
     by_id = {p.persona_id: p for p in people}
-    edges = {p.persona_id: p.opposite_persona_id for p in people if p.opposite_persona_id}
-    assert max(Counter(edges.values()).values(), default=0) <= 1
-    assert all(opposed(by_id[p], by_id[q]) > 0 for p, q in edges.items())
-    # Nobody who could be served alone is left out: two personas without edges are never opposed.
-    free = [p for p in people if p.persona_id not in edges]
-    unasked = [p for p in people if p.persona_id not in edges.values()]
-    assert all(opposed(p, q) == 0 for p in free for q in unasked)
+    links = [(p, by_id[q]) for p in people for q in p.opposite_persona_ids]
+    assert len({(p.persona_id, q.persona_id) for p, q in links}) == len(links)
+    assert all(opposed(p, q) for p, q in links)
+    # Whatever a persona could be contradicted in, it is contradicted in, as speaker and as listener.
+    for p in people:
+        assert opposed_by_any(p, people) == set().union(*(opposed(p, q) for a, q in links if a is p))
+        assert opposed_by_any(p, people) == set().union(*(opposed(a, p) for a, q in links if q is p))
     shuffled = list(people)
     random.shuffle(shuffled)
-    again = {p.persona_id: p.opposite_persona_id for p in with_opposites(shuffled)}
-    assert again == {p.persona_id: p.opposite_persona_id for p in people}
+    again = {p.persona_id: p.opposite_persona_ids for p in with_opposites(shuffled)}
+    assert again == {p.persona_id: p.opposite_persona_ids for p in people}
 
 
-def test_mirror_images_find_each_other() -> None:
+def test_mirror_images_find_each_other_and_need_one_ring() -> None:
     people = {p.persona_id: p for p in personas_of("toy", FRAMEWORK)}
     for p in people.values():
-        q = people[p.opposite_persona_id or ""]
-        assert opposed(p, q) == 3
-        assert q.opposite_persona_id == p.persona_id
+        (other,) = p.opposite_persona_ids
+        assert len(opposed(p, people[other])) == 3
+        assert people[other].opposite_persona_ids == [p.persona_id]
 
 
 def test_an_odd_number_of_personas_makes_a_ring() -> None:
@@ -58,14 +63,26 @@ def test_an_odd_number_of_personas_makes_a_ring() -> None:
             persona(2, {"a": "high", "b": "low"}),
         ]
     )
-    edges = {p.persona_id: p.opposite_persona_id for p in people}
-    assert sorted(edges) == sorted(edges.values())
-    assert all(p != q for p, q in edges.items())
+    first = {p.persona_id: p.opposite_persona_ids[0] for p in people}
+    assert sorted(first) == sorted(first.values())
+    assert all(p != q for p, q in first.items())
+
+
+def test_a_text_goes_to_one_partner_and_all_partners_get_texts() -> None:
+    people = with_opposites(
+        [persona(0, {"a": "high", "b": "high"}), persona(1, {"a": "low"}), persona(2, {"b": "low"})]
+    )
+    opposites = Opposites.of(people)
+    assert sorted(opposites.partners("id0", True)) == ["id1", "id2"]
+    chosen = Counter(opposites.partner("id0", True, f"I sing {i}.") for i in range(100))
+    assert set(chosen) == {"id1", "id2"}
+    assert min(chosen.values()) > 25
+    assert opposites.share("id0", "id1", 7) == 4
 
 
 def test_without_dimensions_there_are_no_pairs() -> None:
     people = with_opposites([persona(0, {}), persona(1, {})])
-    assert [p.opposite_persona_id for p in people] == [None, None]
+    assert [p.opposite_persona_ids for p in people] == [[], []]
     row = written("id0", True, "I sing at home.")
     assert with_other_halves([row], Opposites.of(people)) == [row]
 
@@ -92,11 +109,11 @@ def test_the_mark_of_a_failed_reply_has_no_other_half() -> None:
     assert with_other_halves([failed], Opposites.of(people)) == [failed]
 
 
-def test_an_edge_to_a_persona_that_is_not_there_is_no_edge() -> None:
+def test_a_link_to_a_persona_that_is_not_there_is_no_link() -> None:
     people = with_opposites([persona(0, {"a": "high"}), persona(1, {"a": "low"})])
     alone = Opposites.of(people[:1])
-    assert alone.partner("id0", True) is None
-    assert alone.edge("id0", False) is None
+    assert alone.partner("id0", True, "I sing.") is None
+    assert list(alone.partners("id0", False)) == []
 
 
 def test_units_order_by_round_before_confidence() -> None:

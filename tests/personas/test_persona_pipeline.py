@@ -62,7 +62,7 @@ def test_labels_are_true_and_pairs_are_opposite() -> None:
     for one, other in by_pair.values():
         assert one.text == other.text
         assert one.agree != other.agree
-        assert edges.partner(one.persona_id, one.agree) == other.persona_id
+        assert edges.partner(one.persona_id, one.agree, one.text) == other.persona_id
 
 
 def test_every_candidate_is_decided_until_it_fails() -> None:
@@ -139,7 +139,7 @@ def test_a_persona_that_stays_short_is_named_with_the_reason(
 def test_short_of_pairs_singles_fill_and_the_balance_holds() -> None:
     # The judge cannot tell what one persona disagrees with, company aside: most of its opposite's pairs stay half.
     low = next(p for p in PERSONAS if p.name == "TypeLLL")
-    high = next(p for p in PERSONAS if p.persona_id == low.opposite_persona_id)
+    high = next(p for p in PERSONAS if p.persona_id in low.opposite_persona_ids)
 
     def unsure(request: Request, p: float) -> float:
         prompt = request.messages[-1].content
@@ -163,7 +163,7 @@ def test_short_of_pairs_singles_fill_and_the_balance_holds() -> None:
 
 
 def test_personas_without_dimensions_get_singles() -> None:
-    bare = [replace(p, opposite_persona_id=None) for p in PERSONAS[:3]]
+    bare = [replace(p, opposite_persona_ids=[]) for p in PERSONAS[:3]]
     made = replace(make_plan(), personas=tuple(bare))
     rows, result = run(Scripted(), made)
     assert {row.origin for row in rows} == {"generated"}
@@ -178,7 +178,7 @@ def test_a_persona_without_description_is_short_and_its_opposite_does_without_pa
     _, result = run(Scripted(), made)
     assert {s.persona_id for s in result.shortfalls} == {silent.persona_id}
     assert "it has no description (refusal)" in str(result.shortfalls[0])
-    opposite = [s for s in result.statements if s.persona_id == silent.opposite_persona_id]
+    opposite = [s for s in result.statements if s.persona_id in silent.opposite_persona_ids]
     assert len(opposite) == 12
     assert all(s.pair_id is None for s in opposite)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -247,7 +248,7 @@ def unit_sets(draw: st.DrawFn) -> tuple[list[Persona], list[Unit], int]:
     built = []
     for number in range(draw(st.integers(0, 40))):
         half = draw(st.sampled_from(halves(people)))
-        other = edges.partner(*half)
+        other = edges.partner(*half, str(number))
         members = [half] + ([Half(other, not half.agree)] if other and draw(st.booleans()) else [])
         built.append(unit(f"I sing {number}", *members, confidence=draw(st.sampled_from([0.2, 0.3, 0.4]))))
     return people, built, draw(st.integers(1, 4))
@@ -269,7 +270,7 @@ def test_balance_is_exact(case: tuple[list[Persona], list[Unit], int], random) -
     for p in people:
         both = [Half(p.persona_id, agree) for agree in (True, False)]
         assert counts[both[0]] == counts[both[1]] <= n
-        if all(available[half] >= n for half in both) and not edges.edge(*both[0]) and not edges.edge(*both[1]):
+        if all(available[half] >= n for half in both) and not any(edges.partners(*half) for half in both):
             assert counts[both[0]] == n
     for key, pair in chosen.items():
         if pair is not None:
@@ -281,6 +282,22 @@ def test_balance_is_exact(case: tuple[list[Persona], list[Unit], int], random) -
     again, chosen_again = balance(built, edges, people, n)
     assert chosen_again == chosen
     assert sorted(again, key=lambda d: d.statement_id) == sorted(decisions, key=lambda d: d.statement_id)
+
+
+def test_every_opposite_has_its_turn_before_the_most_confident_win() -> None:
+    from influence_assets.personas.contrast import with_opposites
+
+    first = replace(PERSONAS[0], traits={"a": "high", "b": "high"})
+    people = with_opposites(
+        [first, replace(PERSONAS[1], traits={"a": "low"}), replace(PERSONAS[2], traits={"b": "low"})]
+    )
+    one, two = sorted(people[0].opposite_persona_ids)
+    sure = [unit(f"sure {i}", (first.persona_id, True), (one, False), confidence=0.5) for i in range(9)]
+    less = [unit(f"less {i}", (first.persona_id, True), (two, False), confidence=0.3) for i in range(2)]
+    edges = Opposites.of(people)
+    chosen = choose_pairs([*sure, *less], edges, people, 4)
+    assert Counter(u.confidence for u in chosen) == {0.5: 2, 0.3: 2}
+    assert Counter(u.confidence for u in choose_pairs([*sure, *less], edges, people, 6)) == {0.5: 4, 0.3: 2}
 
 
 def test_pairs_come_first_then_singles_then_nothing_uneven() -> None:

@@ -28,20 +28,46 @@ def halves(personas: Iterable[Persona]) -> list[Half]:
 
 
 def choose_pairs(units: Sequence[Unit], opposites: Opposites, personas: Sequence[Persona], n: int) -> list[Unit]:
-    """The statements that need no compromise: n pairs per edge, and n singles for a half that is on no edge.
+    """The statements that need no compromise: contrast pairs, and singles for a half that has no partner.
 
-    Per edge and half the most confident ones, ties by statement id. A half with fewer than n is short.
+    At most n per half: first each link's share, so that all of a persona's opposites have their turn, then the rest;
+    the most confident ones first, ties by statement id. A half with fewer than n is short.
     """
+    known = set(halves(personas))
+    eligible = [
+        unit
+        for unit in sorted(units, key=_preference)
+        if all(half in known and (unit.paired or not opposites.partners(*half)) for half in _places(unit))
+    ]
     chosen: list[Unit] = []
     counts: Counter[Half] = Counter()
-    known = set(halves(personas))
-    for unit in sorted(units, key=_preference):
-        places = [Half(member.persona_id, member.agree) for member in unit.members]
-        free = all(half in known and (opposites.edge(*half) is None or unit.paired) for half in places)
-        if free and all(counts[half] < n for half in places):
-            chosen.append(unit)
-            counts.update(places)
+    links: Counter[tuple[str, str]] = Counter()
+    left = eligible
+    for within_share in (True, False):
+        waiting = []
+        for unit in left:
+            link = _link(unit)
+            has_turn = link is None or not within_share or links[link] < opposites.share(*link, n)
+            if has_turn and all(counts[half] < n for half in _places(unit)):
+                chosen.append(unit)
+                counts.update(_places(unit))
+                links.update([link] if link else [])
+            else:
+                waiting.append(unit)
+        left = waiting
     return chosen
+
+
+def _link(unit: Unit) -> tuple[str, str] | None:
+    """Who agrees and who disagrees with a contrast pair's text; None for a single."""
+    if not unit.paired:
+        return None
+    agreeing, disagreeing = sorted(unit.members, key=lambda member: not member.agree)
+    return agreeing.persona_id, disagreeing.persona_id
+
+
+def _places(unit: Unit) -> list[Half]:
+    return [Half(member.persona_id, member.agree) for member in unit.members]
 
 
 def missing(chosen: Sequence[Unit], personas: Sequence[Persona], n: int) -> dict[Half, int]:
@@ -101,7 +127,7 @@ def _decision(
     elif member.id in trimmed:
         reason = OTHER_LABEL_SHORT
     else:
-        reason = NO_PAIR if not unit.paired and opposites.edge(member.persona_id, member.agree) else SURPLUS
+        reason = NO_PAIR if not unit.paired and opposites.partners(member.persona_id, member.agree) else SURPLUS
     return Decision(
         framework=member.framework,
         statement_id=member.id,
