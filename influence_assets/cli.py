@@ -86,9 +86,13 @@ def estimate(selection: str, models: tuple[str, ...]) -> None:
     \b
     influence estimate persona_responses --model mini
     """
+    from influence_assets import definitions, runs
     from influence_assets.estimate import print_estimate
 
-    print_estimate(_project(), selection, models, console)
+    project = _project()
+    names = models or tuple(entry.name for entry in project.registry.models)
+    assets = [key.path[-1] for key in runs.select(definitions.defs, selection)]
+    print_estimate(project, assets, names, console)
 
 
 @main.command()

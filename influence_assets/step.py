@@ -105,7 +105,7 @@ class Step:
         return asyncio.run(main())
 
     def requests(self) -> pl.DataFrame:
-        """What this run asked for this partition so far, one row per question; an answer paid for wins over a cache hit."""
+        """What this run asked for this partition, one row per question; an answer paid for wins over a cache hit."""
         from resources.ledger import rows_for
 
         rows = rows_for(self.project.cache_path, run_id=self.run_id, asset=self.asset, partition=self.partition)
@@ -117,7 +117,7 @@ class Step:
         return reporter(name, self.context.log.info)
 
     def upstream(self) -> dict[str, str]:
-        """Data version of every partition that this one reads, by `table partition`; missing ones are an `InputError`."""
+        """Data version of every partition that is read, by `table partition`; a missing one is an `InputError`."""
         versions = {}
         for table in self.reads:
             for partition in self._partitions(table):

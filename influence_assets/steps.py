@@ -64,8 +64,9 @@ def landed(
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Make a plain function from `Step` to frames an asset that lands them.
 
-    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show` makes metadata and plots from the landed rows;
-    `check` gives one result per name in `checks` and `blocking` (a failed blocking check stops what is downstream).
+    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show`
+    makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a failed
+    blocking check stops what is downstream).
     """
     recipe = Recipe(tuple(reads), tuple(writes), version, asks, files, show, check)
 

@@ -67,13 +67,18 @@ async def candidates(
     on_progress: Progress | None = None,
 ) -> list[Candidate]:
     """What the generator wrote, one row per statement; a reply without statements is one row with its status."""
-    requests = [_request(ask, personas[ask.persona_id], generation) for ask in asks]
+    requests = generation_requests(asks, personas, generation)
     replies = await models.generate_many(requests, on_progress)
     return [
         row
         for ask, request, reply in zip(asks, requests, replies, strict=True)
         for row in _rows(ask, request, reply, generation.framework)
     ]
+
+
+def generation_requests(asks: Sequence[Ask], personas: Mapping[str, Persona], generation: Generation) -> list[Request]:
+    """One request per ask, in order."""
+    return [_request(ask, personas[ask.persona_id], generation) for ask in asks]
 
 
 def _request(ask: Ask, persona: Persona, generation: Generation) -> Request:

@@ -45,14 +45,7 @@ async def judge(
 
     Personas without a description are not among the candidates' personas.
     """
-    plan = [
-        Request(
-            model=model,
-            messages=prompt.render(variant, description=_description(personas[c.persona_id]), statement=c.text),
-            role=Role.FILTER_JUDGE,
-        )
-        for c, model, variant in product(candidates, judges, prompt.variants)
-    ]
+    plan = [request for c in candidates for request in judge_requests(personas[c.persona_id], c.text, prompt, judges)]
     answers = await models.choose_many(plan, prompt.options, on_progress)
     orders = len(prompt.variants)
     per_candidate = orders * len(judges)
@@ -62,6 +55,19 @@ async def judge(
         )
         for candidate, at in zip(candidates, range(0, len(answers), per_candidate), strict=True)
     }
+
+
+def judge_requests(persona: Persona, text: str, prompt: PromptFile, judges: Sequence[str]) -> list[Request]:
+    """What is asked of every judge, in every answer order, about one persona and text; judge by judge."""
+    description = _description(persona)
+    return [
+        Request(
+            model=model,
+            messages=prompt.render(variant, description=description, statement=text),
+            role=Role.FILTER_JUDGE,
+        )
+        for model, variant in product(judges, prompt.variants)
+    ]
 
 
 def _description(persona: Persona) -> str:

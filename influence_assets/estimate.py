@@ -1,0 +1,156 @@
+"""`influence estimate`: requests, tokens and cost of a selection before anything is asked.
+
+The plain functions of the families are run against a model layer that only takes notes. What has landed is read;
+where statements are still to be written, placeholders of usual length stand in for them, and the plan covers the first
+round of writing (later rounds only make up for what the filters drop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from influence_assets.personas import tables
+from influence_assets.personas.describe import describe, framework_row
+from influence_assets.personas.pipeline import first_round
+from influence_assets.personas.records import Persona, Statement, to_frame
+from influence_assets.personas.sources import load_source
+from influence_assets.personas.stages import plan_for
+from influence_assets.project import Project
+from influence_assets.steerability.respond import respond
+from influence_assets.steerability.study_design import measurement, people_of
+from resources.asking import Progress
+from resources.estimate import Estimate, Planned, estimate
+from resources.messages import Estimator, OptionProbabilities, Reply, Request, Role, Status
+from resources.prompts import load_prompt
+
+_DESCRIPTION = "Somebody who is described here in a sentence or two of the usual length, as a generator would write it."
+_STATEMENT = "I am placeholder number {} and about as long as a statement usually is."
+
+
+class Notes:
+    """A model layer that asks nobody: it writes down every question and answers with placeholders."""
+
+    def __init__(self) -> None:
+        self.planned: list[Planned] = []
+
+    async def generate(self, request: Request) -> Reply:
+        self.planned.append(Planned(request))
+        return Reply(request_id="", status=Status.OK, text=_DESCRIPTION)
+
+    async def choose(self, request: Request, options: Sequence[str]) -> OptionProbabilities:
+        self.planned.append(Planned(request, tuple(options)))
+        even = tuple(1 / len(options) for _ in options)
+        return OptionProbabilities("", tuple(options), even, 1.0, Status.OK, Estimator.LOGPROBS)
+
+    async def generate_many(self, requests: Sequence[Request], on_progress: Progress | None = None) -> list[Reply]:
+        del on_progress
+        return [await self.generate(request) for request in requests]
+
+    async def choose_many(
+        self, requests: Sequence[Request], options: Sequence[str], on_progress: Progress | None = None
+    ) -> list[OptionProbabilities]:
+        del on_progress
+        return [await self.choose(request, options) for request in requests]
+
+
+def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """By asset and model: what materializing these assets would ask. Assets that ask nobody are left out."""
+    planned: dict[str, list[Planned]] = {}
+    persona_frames = [_personas(project, slug, planned) for slug in project.study.personas.frameworks]
+    frames = [pl.concat(column) for column in zip(*persona_frames, strict=True)]
+    if "persona_responses" in assets:
+        planned["persona_responses"] = [
+            plan for model in models for plan in _responses(project, model, frames[0], frames[1], frames[2])
+        ]
+    return {
+        asset: estimate(plans, project.registry, project.cache_path, root=project.root)
+        for asset, plans in planned.items()
+        if asset in assets
+    }
+
+
+def print_estimate(project: Project, assets: Sequence[str], models: Sequence[str], console: Console) -> None:
+    """The estimate as a table; says so when nothing would be asked."""
+    rows = list(_rows(estimate_assets(project, assets, models)))
+    if not rows:
+        console.print("This selection asks no model.")
+        return
+    grid = Grid(title="What would be asked now (cost is an upper bound; answers that we have cost nothing)")
+    for name in ("asset", "model", "requests", "already answered", "input tokens", "output tokens", "US$ at most"):
+        grid.add_column(name, justify="left" if name in ("asset", "model") else "right")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    console.print(grid)
+    if project.study.budget_usd is not None:
+        console.print(f"The study's budget is US$ {project.study.budget_usd:.2f} for one run.")
+
+
+def _rows(estimates: dict[str, dict[str, Estimate]]) -> Iterator[tuple[str, ...]]:
+    for asset, by_model in estimates.items():
+        for model, one in by_model.items():
+            counts = (one.requests, one.cached, one.input_tokens, one.output_tokens)
+            yield (asset, model, *(f"{count:,}" for count in counts), f"{one.cost_usd:.4f}")
+
+
+def _personas(
+    project: Project, slug: str, planned: dict[str, list[Planned]]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Frameworks, personas and statements of one framework: landed where they are there, else placeholders."""
+    landed = [
+        project.warehouse.read(t, {"framework": slug}) for t in (tables.FRAMEWORKS, tables.PERSONAS, tables.STATEMENTS)
+    ]
+    if all(frame.height for frame in landed):
+        return landed[0], landed[1], landed[2]
+    source, notes, study = load_source(project.data, slug), Notes(), project.study
+    personas = asyncio.run(
+        describe(
+            source.personas(study.personas.per_framework),
+            source.framework_of,
+            load_prompt(project.prompts / "personas" / "describe.yaml"),
+            notes,
+            generator=study.roles[Role.GENERATOR][0],
+            seed=study.seed,
+        )
+    )
+    planned.setdefault("personas", []).extend(notes.planned)
+    statements = source.statements() or _placeholders(personas, study.personas.agree_per_persona)
+    if source.benchmark is None:
+        asked = first_round(plan_for(source, personas, study, project.data), _STATEMENT)
+        planned.setdefault("candidate_statements", []).extend(Planned(*question) for question in asked)
+    return (
+        to_frame(tables.FRAMEWORKS, [framework_row(slug, source.framework, source.aspects)]),
+        to_frame(tables.PERSONAS, personas),
+        to_frame(tables.STATEMENTS, statements),
+    )
+
+
+def _placeholders(personas: Sequence[Persona], per_label: int) -> list[Statement]:
+    return [
+        Statement(
+            framework=persona.framework,
+            statement_id=f"{persona.persona_id}{agree}{number}",
+            persona_id=persona.persona_id,
+            position=number,
+            text=_STATEMENT.format(f"{persona.persona_id}{agree}{number}"),
+            agree=agree,
+        )
+        for persona in personas
+        for agree in (True, False)
+        for number in range(per_label)
+    ]
+
+
+def _responses(
+    project: Project, model: str, frameworks: pl.DataFrame, personas: pl.DataFrame, statements: pl.DataFrame
+) -> list[Planned]:
+    study, notes = project.study, Notes()
+    who = people_of(frameworks, personas, statements)
+    design = measurement(who, study.steerability, seed=study.seed, prompts=project.prompts / "steerability")
+    asyncio.run(respond(design, notes, model=model))
+    return notes.planned
