@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateError
 
 from resources.errors import one_line
+from resources.local.pieces import Pieces
 from resources.messages import Message
 from resources.providers import ProviderFault
 
@@ -35,6 +36,7 @@ class Chat:
         if tokenizer.is_fast:
             tokenizer.backend_tokenizer.no_truncation()
             tokenizer.backend_tokenizer.no_padding()
+        self._pieces = Pieces(tokenizer) if tokenizer.is_fast else None
         names = sorted(map(str, tokenizer.all_special_tokens), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, names))) if names else None
 
@@ -49,6 +51,8 @@ class Chat:
         """Tokens of a text; with `special`, with what the tokenizer adds at the start of a text."""
         if not self._tokenizer.is_fast:
             return list(self._tokenizer.encode(text, add_special_tokens=special))
+        if self._pieces is not None and not special:
+            return self._pieces.encode(text)
         ids: list[int] = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=special).ids
         if special and ids and ids[-1] == self._tokenizer.eos_token_id != self._tokenizer.bos_token_id:
             ids.pop()

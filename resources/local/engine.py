@@ -6,7 +6,6 @@ a steering hook) attaches there, and such rows need a plan and stored prefixes o
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from resources.local.prefix import Plan, Segment, common_prefix
+from resources.local.prefix import Plan, Segment
+from resources.local.prefix_store import KEEP_FROM, PrefixStore
 from resources.local.slots import Frame, KeyValues, Scratch, StoredRow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_KEEP_FROM = 16
-"""Prefixes of fewer tokens are not worth remembering."""
 _MANY = 4
 """So many sequences must stand on a prefix for it to be remembered, unless there are fewer in all."""
 
@@ -55,42 +53,6 @@ class Wave:
     keys_values: KeyValues | None
     places: list[tuple[int, int]]
     """(row, length) in `keys_values` of each number."""
-
-
-class PrefixStore:
-    """Keys and values of recent prefixes, least recently used out first, bounded in bytes."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit, self._bytes = limit_bytes, 0
-        self._rows: OrderedDict[bytes, StoredRow] = OrderedDict()
-        self._by_start: dict[bytes, list[bytes]] = {}
-
-    def longest(self, tokens: Sequence[int], at_most: int) -> tuple[StoredRow, int] | None:
-        """The stored row that shares the longest start with `tokens`, and how much of it (up to `at_most`)."""
-        if at_most < _KEEP_FROM:
-            return None
-        wanted = np.asarray(tokens[:at_most], dtype=">u4")
-        best, length = b"", 0
-        for key in self._by_start.get(wanted[:_KEEP_FROM].tobytes(), ()):
-            shared = common_prefix(wanted, np.frombuffer(key, dtype=">u4"))
-            if shared > length:
-                best, length = key, shared
-        if not length:
-            return None
-        self._rows.move_to_end(best)
-        return self._rows[best], length
-
-    def put(self, tokens: Sequence[int], row: StoredRow) -> None:
-        key = np.asarray(tokens, dtype=">u4").tobytes()
-        if key in self._rows or row.nbytes > self._limit:
-            return
-        self._rows[key] = row
-        self._by_start.setdefault(key[: 4 * _KEEP_FROM], []).append(key)
-        self._bytes += row.nbytes
-        while self._bytes > self._limit:
-            old, dropped = self._rows.popitem(last=False)
-            self._by_start[old[: 4 * _KEEP_FROM]].remove(old)
-            self._bytes -= dropped.nbytes
 
 
 @dataclass(slots=True)
@@ -309,7 +271,7 @@ class Engine:
         for row, task in enumerate(chunk):
             if task.whole is None or not (few or task.segment.leaves >= _MANY):
                 task.whole = None
-            elif len(task.whole) >= _KEEP_FROM:
+            elif len(task.whole) >= KEEP_FROM:
                 self.store.put(task.whole, rows.row(row, len(task.whole)))
 
     def _chunks(self, tasks: list[_Task], past: KeyValues | None) -> Iterator[list[_Task]]:

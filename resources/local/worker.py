@@ -25,6 +25,7 @@ from resources.local.variants import Answers, tokenise
 from resources.messages import Estimator, Status, Usage
 from resources.providers import Chosen, ProviderFault
 
+DONE = object()
 _PLANNED_AT_ONCE = 8192
 """Requests in one plan: enough to meet, few enough that the first answers come soon."""
 
@@ -48,7 +49,8 @@ class Worker:
         self._answers: dict[tuple[str, ...], Answers] = {}
         self._new: deque[ChooseItem] = deque()
         self._prompts: deque[tuple[GenerateItem, Row]] = deque()
-        self._scoring: Iterator[list[Outcome]] | None = None
+        self._scoring: Iterator[None] | None = None
+        self._out: list[Outcome] = []  # answered in this turn, also when it fails later on
         self._scored: list[_Question] = []
         self._pool = Pool(engine) if engine.shares else PlainPool(engine)
         self._decoding: dict[int, GenerateItem] = {}
@@ -70,23 +72,23 @@ class Worker:
     @torch.inference_mode()
     def turn(self, arrived: Sequence[AnyItem]) -> list[Outcome]:
         """One forward pass of scoring, then decoding for as long; what was answered."""
-        outcomes: list[Outcome] = []
         for item in arrived:
             if isinstance(item, ChooseItem):
                 self._new.append(item)
             else:
-                outcomes += self._take_prompt(item)
+                self._take_prompt(item)
         started = time.perf_counter()
         try:
-            outcomes += self._score()
+            self._score()
             scored_s = time.perf_counter() - started
             while self._prompts or self._decoding:
-                outcomes += self._decode()
-                if outcomes or time.perf_counter() - started > 2 * scored_s:
+                self._decode()
+                if self._out or time.perf_counter() - started > 2 * scored_s:
                     break
         except (RuntimeError, IndexError, ValueError) as error:
             fault = self._fault(error)
-            outcomes += [(item, fault) for item in self.abandon()]
+            self._out += [(item, fault) for item in self.abandon()]
+        outcomes, self._out = self._out, []
         return outcomes
 
     def _fault(self, error: Exception) -> ProviderFault:
@@ -101,20 +103,15 @@ class Worker:
 
     # Scoring
 
-    def _score(self) -> list[Outcome]:
+    def _score(self) -> None:
+        """One forward pass of the plan in hand, or of a new one when questions wait."""
         if self._scoring is None and self._new:
             self._scoring = self._score_waiting()
-        if self._scoring is None:
-            return []
-        outcomes = next(self._scoring, None)
-        if outcomes is None:
+        if self._scoring is not None and next(self._scoring, DONE) is DONE:
             self._scoring, self._scored = None, []
-            return []
-        return outcomes
 
-    def _score_waiting(self) -> Iterator[list[Outcome]]:
-        """Answers up to `_PLANNED_AT_ONCE` of the waiting, a list of outcomes for each forward pass."""
-        outcomes: list[Outcome] = []
+    def _score_waiting(self) -> Iterator[None]:
+        """Answers up to `_PLANNED_AT_ONCE` of the waiting; pauses after each forward pass."""
         sequences: list[list[int]] = []
         reads: list[tuple[_Question, int]] = []
         while self._new and len(self._scored) < _PLANNED_AT_ONCE:
@@ -124,17 +121,16 @@ class Worker:
             try:
                 question, prompt = self._question(item)
             except (ProviderFault, InputError) as error:
-                outcomes.append((item, error))
+                self._out.append((item, error))
                 continue
             self._scored.append(question)
             for number, branch in enumerate(question.answers.branches):
                 sequences.append([*prompt, *branch])
                 reads.append((question, number))
-        if outcomes:
-            yield outcomes
         if sequences:
             for wave in self.engine.run(plan(sequences, share=self.engine.shares)):
-                yield self._read_wave(wave, reads)
+                self._read_wave(wave, reads)
+                yield
 
     def _question(self, item: ChooseItem) -> tuple[_Question, list[int]]:
         answers = self._answers.get(item.options)
@@ -158,14 +154,13 @@ class Worker:
             )
         return prompt
 
-    def _read_wave(self, wave: Wave, reads: Sequence[tuple[_Question, int]]) -> list[Outcome]:
+    def _read_wave(self, wave: Wave, reads: Sequence[tuple[_Question, int]]) -> None:
         logp_N_V = torch.log_softmax(wave.logits_N_V.float(), dim=-1)
         read = [reads[number] for number in wave.numbers]
         wanted = sorted({token for question, branch in read for token in question.answers.tokens[branch]})
         column = {token: place for place, token in enumerate(wanted)}
         logp_N_W = logp_N_V[:, torch.tensor(wanted, device=logp_N_V.device)].cpu().numpy()
         columns: dict[tuple[int, ...], list[int]] = {}
-        outcomes: list[Outcome] = []
         for row, (question, branch) in enumerate(read):
             tokens = question.answers.tokens[branch]
             places = columns.get(tokens)
@@ -174,44 +169,41 @@ class Worker:
             question.logp[branch] = logp_N_W[row, places]
             done = [logp for logp in question.logp if logp is not None]
             if len(done) == len(question.logp):
-                outcomes.append((question.item, _chosen(question, done)))
-        return outcomes
+                self._out.append((question.item, _chosen(question, done)))
 
     # Decoding
 
-    def _take_prompt(self, item: GenerateItem) -> list[Outcome]:
-        sampling = item.request.sampling
+    def _take_prompt(self, item: GenerateItem) -> None:
+        request = item.request
         try:
             prompt = self._prompt(item, 1)
         except ProviderFault as fault:
-            return [(item, fault)]
-        context = self._loaded.context
-        limit = sampling.max_tokens if context is None else min(sampling.max_tokens, context - len(prompt))
+            self._out.append((item, fault))
+            return
+        context, limit = self._loaded.context, request.sampling.max_tokens
         row = Row(
             prompt,
-            sampling,
-            max(1, limit),
+            request.sampling,
+            max(1, limit if context is None else min(limit, context - len(prompt))),
             self._loaded.eos,
-            (*sampling.stop, *self._chat.stops),
+            (*request.sampling.stop, *self._chat.stops),
             self._chat.decode,
-            random_stream(sampling, item.request.sample, prompt),
+            random_stream(request.sampling, request.sample, prompt),
         )
         self._prompts.append((item, row))
-        return []
 
-    def _decode(self) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _decode(self) -> None:
+        """Lets waiting rows in when there is room for some, then takes one step with all."""
         for row in [row for row in self._pool.rows if not self._decoding[id(row)].wanted()]:
             self._pool.drop(row)
             del self._decoding[id(row)]
         free = self._max_rows - len(self._pool.rows)
         if self._prompts and free >= max(1, min(len(self._prompts), self._max_rows // 8)):
-            outcomes += self._join(free)
+            self._join(free)
         if self._pool.rows:
-            outcomes += self._replies(self._pool.step())
-        return outcomes
+            self._answer(self._pool.step())
 
-    def _join(self, free: int) -> list[Outcome]:
+    def _join(self, free: int) -> None:
         """Runs waiting prompts, draws their first tokens and lets them into the pool."""
         rows: list[Row] = []
         while self._prompts and len(rows) < free:
@@ -219,25 +211,21 @@ class Worker:
             if item.wanted():
                 self._decoding[id(row)] = item
                 rows.append(row)
-        if not rows:
-            return []
-        outcomes: list[Outcome] = []
         if isinstance(self._pool, PlainPool):
             for row in rows:
                 self._pool.join(row, None)
-            return []
+            return
         for wave in self.engine.run(plan([row.prompt for row in rows]), keep=True):
             read = [rows[number] for number in wave.numbers]
             for place, row, token in zip(wave.places, read, draw(read, wave.logits_N_V), strict=True):
                 reply = row.add(token)
                 if reply is not None:
-                    outcomes += self._replies([(row, reply)])
+                    self._answer([(row, reply)])
                 elif wave.keys_values is not None:
                     self._pool.join(row, wave.keys_values.row(*place))
-        return outcomes
 
-    def _replies(self, done: Done) -> list[Outcome]:
-        return [(self._decoding.pop(id(row)), reply) for row, reply in done]
+    def _answer(self, done: Done) -> None:
+        self._out += [(self._decoding.pop(id(row)), reply) for row, reply in done]
 
 
 def _chosen(question: _Question, logp: Sequence[NDArray[np.float32]]) -> Chosen | ProviderFault:

@@ -109,7 +109,7 @@ def test_a_failing_forward_pass_leaves_the_head_as_it_was(model: object) -> None
 def test_the_prefix_store_keeps_to_its_bytes_and_finds_the_longest() -> None:
     import torch
 
-    from resources.local.engine import PrefixStore
+    from resources.local.prefix_store import PrefixStore
     from resources.local.slots import StoredRow
 
     def row(n: int) -> StoredRow:

@@ -320,3 +320,33 @@ def test_an_adapter_is_refused_and_its_hash_names_its_files(provider: LocalProvi
     first = provider.adapter_hash("a")
     (tmp_path / "a" / "adapter_model.safetensors").write_bytes(b"12")
     assert len({first, provider.adapter_hash("a")}) == 2
+
+
+@pytest.mark.parametrize("failing", [1, 2, 5, 9])
+def test_whatever_pass_fails_everybody_is_answered_and_the_next_is_fine(
+    provider: LocalProvider, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from resources.local.engine import Engine
+
+    expected = asyncio.run(provider.generate(QUESTIONS[2]))
+    forward, calls = Engine.forward, 0
+
+    def fails_once(self: Engine, *args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise RuntimeError("out of luck")
+        return forward(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Engine, "forward", fails_once)
+
+    async def run() -> list[object]:
+        asked = [provider.choose(request, ("yes", "no")) for request in QUESTIONS]
+        return await asyncio.gather(*asked, *map(provider.generate, QUESTIONS), return_exceptions=True)
+
+    results = asyncio.run(asyncio.wait_for(run(), 30))
+    faults = [result for result in results if isinstance(result, ProviderFault)]
+    assert faults
+    assert all(fault.kind == "local_model" for fault in faults)
+    assert all(isinstance(result, Chosen | Generated | ProviderFault) for result in results)
+    assert asyncio.run(provider.generate(QUESTIONS[2])) == expected
