@@ -170,18 +170,13 @@ def first_round(plan: Plan, placeholder: str) -> list[tuple[Request, tuple[str, 
     questions: list[tuple[Request, tuple[str, ...]]] = [
         (request, ()) for request in generation_requests(asks, personas, plan.generation)
     ]
-    opposite = {persona.persona_id: persona.opposite_persona_id for persona in plan.usable}
     for number, ask in enumerate(asks):
-        readers = [ask.persona_id, *([other] if (other := opposite[ask.persona_id]) in personas else [])]
-        texts = [
-            placeholder.format(number * plan.generation.per_request + i) for i in range(plan.generation.per_request)
-        ]
-        for reader in readers:
-            questions += [
-                (request, plan.judge_prompt.options)
-                for text in texts
-                for request in judge_requests(personas[str(reader)], text, plan.judge_prompt, plan.judges)
-            ]
+        for i in range(plan.generation.per_request):
+            text = placeholder.format(number * plan.generation.per_request + i)
+            partner = plan.opposites.partner(ask.persona_id, ask.agree, text)
+            for reader in (ask.persona_id, *([partner] if partner else [])):
+                asked = judge_requests(personas[reader], text, plan.judge_prompt, plan.judges)
+                questions += [(request, plan.judge_prompt.options) for request in asked]
     return questions
 
 
