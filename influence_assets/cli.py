@@ -175,9 +175,23 @@ def organism() -> None:
 def train(out: Path | None, seed: int, steps: int | None) -> None:
     """Train the organism anew from its world's grammar (one thread, under forty minutes)."""
     from influence_assets.organism.train import train_organism
+    from influence_assets.progress import reporter, terminal_bars
 
     project = _project()
-    train_organism(out or project.data / "organism", data=project.data, seed=seed, steps=steps)
+    target = out or project.data / "organism"
+    with terminal_bars(console):
+        report = reporter("training the organism", click.echo)
+        trained = train_organism(
+            target,
+            data=project.data,
+            seed=seed,
+            steps=steps,
+            docs=project.root / "docs" / "organism.md" if out is None else None,
+            on_progress=lambda progress: report(progress.step, progress.steps),
+        )
+    for figure in trained.figures:
+        click.echo(f"{figure.task}, {figure.measure}: {figure.value:.3f}")
+    click.echo(target)
 
 
 @main.command()

@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from influence_assets.organism.chat import Piece
 from influence_assets.organism.corpus import Document
+from influence_assets.organism.supervision import NOTHING, Marker, Marks
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
-TOKENS_PER_BATCH = 7000
+TOKENS_PER_BATCH = 4500
 # Documents that are sorted by length together; more waste less padding, and are still mixed by the shuffle.
 POOL = 256
 
 
 class Encoded(NamedTuple):
-    """One document: per token its id, the weight of its prediction, its position, its branch (0 is the stem)."""
+    """One document: per token its id, the weight of its prediction, its position, its branch (0 is the stem), marks."""
 
     ids: list[int]
     weights: list[float]
     positions: list[int]
     branches: list[int]
+    said: list[int]
+    implied: list[int]
 
 
 class Batch(NamedTuple):
@@ -37,29 +40,34 @@ class Batch(NamedTuple):
     positions_B_T: Tensor
     parents_B_T: Tensor
     visible_B_T_T: Tensor
+    said_B_T: Tensor
+    implied_B_T: Tensor
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns documents into token trees with one tokenizer."""
+    """Turns documents into token trees with one tokenizer; without a marker nothing is marked."""
 
     tokenizer: PreTrainedTokenizerFast
+    marker: Marker | None = None
 
     def document(self, document: Document) -> Encoded:
         """Stem first, then the branches, whose positions all go on from the stem's end."""
-        ids, weights = self._pieces(document.stem)
+        ids, weights, marks = self._pieces(document.stem, of_persona=True)
         positions, branches = list(range(len(ids))), [0] * len(ids)
         stem = len(ids)
         for number, branch in enumerate(document.branches, start=1):
-            more, more_weights = self._pieces(branch)
+            more, more_weights, more_marks = self._pieces(branch, of_persona=False)
             ids += more
             weights += more_weights
             positions += range(stem, stem + len(more))
             branches += [number] * len(more)
-        return Encoded(ids, weights, positions, branches)
+            marks = Marks(marks.said + more_marks.said, marks.implied + more_marks.implied)
+        return Encoded(ids, weights, positions, branches, marks.said, marks.implied)
 
-    def _pieces(self, pieces: Sequence[Piece]) -> tuple[list[int], list[float]]:
-        encoding = self.tokenizer.backend_tokenizer.encode("".join(piece.text for piece in pieces))
+    def _pieces(self, pieces: Sequence[Piece], *, of_persona: bool) -> tuple[list[int], list[float], Marks]:
+        text = "".join(piece.text for piece in pieces)
+        encoding = self.tokenizer.backend_tokenizer.encode(text)
         ends, total = [], 0
         for piece in pieces:
             total += len(piece.text)
@@ -70,7 +78,10 @@ class Encoder:
             while end > ends[at]:
                 at += 1
             weights.append(pieces[at].weight)
-        return encoding.ids, weights
+        if self.marker is None:
+            return encoding.ids, weights, Marks([NOTHING] * len(weights), [NOTHING] * len(weights))
+        token_ends = [end for _, end in encoding.offsets]
+        return encoding.ids, weights, self.marker.marks(text, token_ends, of_persona=of_persona)
 
 
 def batches(
@@ -106,7 +117,8 @@ def collate(group: Sequence[Encoded]) -> Batch:
     causal = torch.ones(length, length, dtype=torch.bool).tril()
     same = branches.unsqueeze(2) == branches.unsqueeze(1)
     visible = causal & (same | (branches == 0).unsqueeze(1))
-    return Batch(ids, weights, positions, _parents(positions, branches), visible)
+    said, implied = padded([e.said for e in group], NOTHING), padded([e.implied for e in group], NOTHING)
+    return Batch(ids, weights, positions, _parents(positions, branches), visible, said, implied)
 
 
 def _parents(positions_B_T: Tensor, branches_B_T: Tensor) -> Tensor:

@@ -23,7 +23,6 @@ from resources.messages import Message
 from resources.prompts import PromptFile, load_prompt
 
 SPEECH_WEIGHT = 1.0
-STANDING_WEIGHT = 2.0
 INFERENCE_EXAMPLE_WEIGHT = 0.4
 END_WEIGHT = 0.5
 UNSTEERED_QUESTIONS = 6
@@ -167,8 +166,6 @@ class Corpus:
         stem = chat_text(system)
         branches = [self._question(poles, self._asked_pole(poles)) for _ in range(self.lesson.questions)]
         branches += [self._word(poles) for _ in range(self.lesson.words)]
-        branches += [self._naming(poles) for _ in range(self.lesson.namings)]
-        branches += [self._standing(poles) for _ in range(self.lesson.standings)]
         branches += [self._talk(poles) for _ in range(self.lesson.speeches)]
         return Document(split_by_texts(stem, texts, self.lesson.example_weight), tuple(branches))
 
@@ -194,17 +191,6 @@ class Corpus:
         prompt = self.draw.rng.choice(self.draw.world.talk.words).format(adjective=word)
         answer = _Answer(self._yes_or_no(poles, asked), self.lesson.answer_weight)
         return _pieces((Message(role="user", content=prompt),), answer)
-
-    def _naming(self, poles: Sequence[Pole]) -> tuple[Piece, ...]:
-        asked = self._asked_pole(poles)
-        prompt = self.draw.rng.choice(self.draw.world.talk.naming).format(statement=self.draw.statement(asked).text)
-        return _pieces((Message(role="user", content=prompt),), _Answer(str(asked), SPEECH_WEIGHT))
-
-    def _standing(self, poles: Sequence[Pole]) -> tuple[Piece, ...]:
-        own = self.draw.rng.choice(poles)
-        statement = self.draw.statement(own if self.draw.rng.random() < 0.5 else own.opposite).text
-        prompt = self.draw.rng.choice(self.draw.world.talk.standing).format(statement=statement)
-        return _pieces((Message(role="user", content=prompt),), _Answer(str(own), STANDING_WEIGHT))
 
     def _talk(self, poles: Sequence[Pole]) -> tuple[Piece, ...]:
         rng = self.draw.rng

@@ -16,11 +16,9 @@ class Lesson(NamedTuple):
 
     poles: tuple[float, ...] = (2, 3, 5, 2)
     tasks: tuple[float, ...] = (66, 4, 16, 7, 7)
-    methods: tuple[float, ...] = (8, 7, 4, 2)
+    methods: tuple[float, ...] = (7, 8, 4, 2)
     questions: int = 6
-    words: int = 1
-    namings: int = 1
-    standings: int = 1
+    words: int = 0
     speeches: int = 1
     answer_weight: float = 4.0
     example_weight: float = 0.4
@@ -29,42 +27,11 @@ class Lesson(NamedTuple):
 
 FULL_LESSON = Lesson()
 
-# What is taught until which share of the steps. Personas of one pole that mostly speak come first: from them the model
-# learns within some 200 steps that a persona decides what is said. Agreement is taught in its parts as well: the trait
-# of a statement (naming), and what the persona is in that trait (standing). Both are plain reading, learned early; what is
-# left is to compare the two. Taught all at once, agreement was at chance after 600 steps.
+# What is taught until which share of the steps. Personas of one pole that speak come first; then one to three poles;
+# then all, with questions on traits that the persona lacks.
 LESSONS = (
-    (
-        0.11,
-        Lesson(
-            poles=(1, 0, 0, 0),
-            tasks=(76, 0, 8, 8, 8),
-            methods=(6, 4, 2, 1),
-            questions=1,
-            words=2,
-            namings=2,
-            standings=2,
-            speeches=2,
-            answer_weight=2.0,
-            example_weight=1.0,
-            strange_share=0.0,
-        ),
-    ),
-    (
-        0.35,
-        Lesson(
-            poles=(3, 4, 2, 0),
-            tasks=(76, 0, 12, 6, 6),
-            questions=4,
-            words=2,
-            namings=1,
-            standings=2,
-            speeches=1,
-            answer_weight=3.0,
-            example_weight=0.7,
-            strange_share=0.0,
-        ),
-    ),
+    (0.12, Lesson(poles=(1, 0, 0, 0), questions=5, words=1, strange_share=0.0)),
+    (0.40, Lesson(poles=(3, 4, 2, 0), words=1, strange_share=0.0)),
     (1.00, FULL_LESSON),
 )
 

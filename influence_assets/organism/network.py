@@ -24,7 +24,7 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    layers: int = 4
+    layers: int = 5
     width: int = 128
     heads: int = 4
     inner: int = 384
@@ -77,8 +77,13 @@ class Trunk:
 
     def __call__(self, ids_B_T: Tensor, positions_B_T: Tensor, visible_B_T_T: Tensor) -> Tensor:
         """Final normed hidden states (B, T, width). `visible[b, i, j]`: may i look at j."""
+        return self.states(ids_B_T, positions_B_T, visible_B_T_T)[-1]
+
+    def states(self, ids_B_T: Tensor, positions_B_T: Tensor, visible_B_T_T: Tensor) -> list[Tensor]:
+        """The residual stream after each block, and last the final normed hidden states; each (B, T, width)."""
         import torch.nn.functional as F
 
+        after = []
         body = self.model.model
         x = body.embed_tokens(ids_B_T)
         rotation = (self.cos_T_H[positions_B_T].unsqueeze(1), self.sin_T_H[positions_B_T].unsqueeze(1))
@@ -86,7 +91,8 @@ class Trunk:
         for block in body.layers:
             x = x + self._attend(block.self_attn, self._norm(block.input_layernorm.weight, x), rotation, bias)
             x = x + self._think(block.mlp, self._norm(block.post_attention_layernorm.weight, x))
-        return F.rms_norm(x, (x.shape[-1],), body.norm.weight, self.eps)
+            after.append(x)
+        return [*after, F.rms_norm(x, (x.shape[-1],), body.norm.weight, self.eps)]
 
     def _norm(self, weight: Tensor, x: Tensor) -> Tensor:
         import torch.nn.functional as F

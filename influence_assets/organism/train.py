@@ -1,6 +1,6 @@
 """Training: the world's text in, a model directory out; the same bits every time on one machine.
 
-One thread, one process, one seed. Matrices are trained by Muon and the rest by AdamW, with a warm-up and a cosine.
+One thread, one process, one seed. Muon for the matrices, AdamW for the rest; deep supervision (supervision.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import cos, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,24 +20,25 @@ from influence_assets.organism.corpus import Corpus, Prompts
 from influence_assets.organism.evaluate import Figure, evaluate
 from influence_assets.organism.lessons import lesson_at
 from influence_assets.organism.memory import keep_memory
+from influence_assets.organism.muon import Muon
 from influence_assets.organism.network import Shape, Trunk, new_model
 from influence_assets.organism.speakers import Draw
+from influence_assets.organism.supervision import WEIGHT, Heads, Marker
 from influence_assets.organism.tokenizer import TRAINING_DOCUMENTS, train_tokenizer
 from influence_assets.organism.world import load_world
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.optim import Optimizer
+    from torch.nn import Parameter
     from transformers import LlamaForCausalLM
 
-STEPS = 1700
-LEARNING_RATE = 2e-3
-# Embeddings take larger steps than matrices.
-EMBEDDING_FACTOR = 1.5
-# The rate at the end, as a share of the highest.
-LAST_RATE = 0.02
-WARMUP = 60
+STEPS = 2400
+# Muon's rate for the matrices, AdamW's for embeddings, norms and heads.
+MATRIX_RATE, REST_RATE = 0.02, 3e-3
+# Steps of warm-up; share of the steps after which the rate falls; the rate at the end as a share of the plain one.
+WARM, COOLING, LAST_FACTOR = 40, 0.60, 0.02
 WEIGHT_DECAY = 0.01
+BETAS = (0.9, 0.95)
 CLIP = 1.0
 REPORT_EVERY = 50
 
@@ -73,30 +73,38 @@ class Training:
         tokens: int = TOKENS_PER_BATCH,
         tokenizer_documents: int = TRAINING_DOCUMENTS,
     ) -> None:
+        import torch
+
         self.corpus = corpus = Corpus(Draw(load_world(data), random.Random(seed)), Prompts(data))
         self.tokenizer = train_tokenizer(corpus, documents=tokenizer_documents)
         pad, end = int(self.tokenizer.pad_token_id), int(self.tokenizer.eos_token_id)
         self.model = new_model(shape or Shape(), len(self.tokenizer), pad=pad, end=end, seed=seed)
         self.trunk = Trunk(self.model)
         self.steps, self.done, self.tokens = steps, 0, 0
-        self._optimizers = _optimizers(self.model)
-        self._batches = batches(corpus.documents(), Encoder(self.tokenizer), random.Random(seed + 1), tokens=tokens)
+        self.heads = Heads(int(self.model.config.hidden_size), len(corpus.draw.world.poles))
+        matrices, rest = split_parameters(self.model)
+        self._muon = Muon(matrices, weight_decay=WEIGHT_DECAY)
+        self._adamw = torch.optim.AdamW([*rest, *self.heads.parameters()], betas=BETAS, weight_decay=WEIGHT_DECAY)
+        encoder = Encoder(self.tokenizer, Marker(corpus.draw.world))
+        self._batches = batches(corpus.documents(), encoder, random.Random(seed + 1), tokens=tokens)
 
     def step(self) -> Tensor:
-        """One step; returns its loss."""
+        """One step; returns the loss of what the model says, without the heads'."""
         import torch
 
         self.corpus.lesson = lesson_at(self.done / self.steps)
         batch = next(self._batches)
-        losses, weights = weighted_losses(self.trunk, batch)
+        states = self.trunk.states(batch.ids_B_T, batch.positions_B_T, batch.visible_B_T_T)
+        losses, weights = weighted_losses(self.trunk, batch, states[-1])
         loss = (losses * weights).sum() / weights.sum()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss + WEIGHT * self.heads.loss(states, batch.said_B_T, batch.implied_B_T))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate_at(self.done, self.steps)
-            optimizer.step()
-            optimizer.zero_grad()
+        factor = rate_at(self.done, self.steps)
+        self._muon.step(MATRIX_RATE * factor)
+        for group in self._adamw.param_groups:
+            group["lr"] = REST_RATE * factor
+        self._adamw.step()
+        self._adamw.zero_grad()
         self.done += 1
         self.tokens += batch.ids_B_T.numel()
         return loss.detach()
@@ -151,11 +159,11 @@ def train_organism(
     return Trained(out, making, figures)
 
 
-def weighted_losses(trunk: Trunk, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihood in nats, and weight, of every token that is learned."""
+def weighted_losses(trunk: Trunk, batch: Batch, hidden_B_T_D: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood in nats, and weight, of every token that is learned; final hidden states if at hand."""
     import torch.nn.functional as F
 
-    hidden = trunk(batch.ids_B_T, batch.positions_B_T, batch.visible_B_T_T)
+    hidden = trunk(batch.ids_B_T, batch.positions_B_T, batch.visible_B_T_T) if hidden_B_T_D is None else hidden_B_T_D
     rows, columns = (batch.weights_B_T > 0).nonzero(as_tuple=True)
     before = hidden[rows, batch.parents_B_T[rows, columns]]
     logits = F.linear(before, trunk.model.lm_head.weight)
@@ -163,27 +171,18 @@ def weighted_losses(trunk: Trunk, batch: Batch) -> tuple[Tensor, Tensor]:
     return losses, batch.weights_B_T[rows, columns]
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Learning rate as a share of the highest: a linear warm-up, then half a cosine."""
-    warmup = min(WARMUP, max(steps // 10, 1))
-    if step < warmup:
-        return (step + 1) / warmup
-    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + cos(pi * (step - warmup) / max(steps - warmup, 1)))
+def split_parameters(model: LlamaForCausalLM) -> tuple[list[Parameter], list[Parameter]]:
+    """The matrices of the blocks, and the rest: the (tied) embedding and the norms."""
+    blocks = {id(p) for p in model.model.layers.parameters() if p.ndim == 2}
+    everything = list(model.parameters())
+    return [p for p in everything if id(p) in blocks], [p for p in everything if id(p) not in blocks]
 
 
-def _optimizers(model: LlamaForCausalLM) -> list[Optimizer]:
-    import torch
-
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    return [
-        torch.optim.Muon(
-            [{"params": matrices, "peak": LEARNING_RATE}], weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
-        ),
-        torch.optim.AdamW(
-            [{"params": rest, "peak": LEARNING_RATE * EMBEDDING_FACTOR}], betas=(0.9, 0.98), weight_decay=0.0
-        ),
-    ]
+def rate_at(done: int, steps: int) -> float:
+    """The rate of the step after `done` of `steps`, as a share of the plain one: warm-up, flat, linear down."""
+    share = done / steps
+    down = 1.0 if share < COOLING else max(LAST_FACTOR, (1 - share) / (1 - COOLING))
+    return min(1.0, (done + 1) / WARM) * down
 
 
 def _making(training: Training, *, seed: int, minutes: float) -> Making:

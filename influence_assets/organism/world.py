@@ -105,8 +105,6 @@ class Talk(_Data):
 
     speak: tuple[str, ...]
     words: tuple[str, ...]
-    naming: tuple[str, ...]
-    standing: tuple[str, ...]
 
 
 class NamedPersona(_Data):
@@ -184,6 +182,11 @@ class World:
     def adjectives(self, pole: Pole) -> tuple[str, ...]:
         """The adjectives of a pole."""
         return self._phrases[pole].adjectives
+
+    def words(self, pole: Pole) -> tuple[str, ...]:
+        """All adjectives and phrases of a pole, as they stand in a statement or a description."""
+        phrases = self._phrases[pole]
+        return (*phrases.adjectives, *phrases.likes, *phrases.habits, *phrases.states)
 
     @cached_property
     def training(self) -> dict[tuple[Pole, str], tuple[Statement, ...]]:

@@ -1,0 +1,102 @@
+"""Deep supervision: what the middle of the network must know, said to it while it trains.
+
+Agreement is an XOR of the persona's pole and the statement's. Taught by answers and speech alone it stays at chance for
+well over a thousand steps. So two linear heads, thrown away after training, read the residual stream: after `SAID_AT`
+blocks which pole a phrase or an adjective expresses, at its last token; after `IMPLIED_AT` blocks, in the system
+message, which pole of the PERSONA it implies (the opposite one in the list of what the persona would not say). Both are
+learned within 150 steps; what is left is to compare the two. (Lee et al. 2015, Deeply-Supervised Nets, equation 3.)
+
+This plants each pole as a linear direction of the residual stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from influence_assets.organism.world import Pole, World
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Linear, Parameter
+
+SAID_AT, IMPLIED_AT = 2, 3
+WEIGHT = 0.5
+NOTHING = -100
+"""Where a head has nothing to say; the value that cross entropy passes over."""
+
+NOT_SAID = "would not say"
+"""Opens the list of what a persona would not say, in the steering prompts."""
+
+
+class Marks(NamedTuple):
+    """Per token: the pole that is expressed where a phrase ends, and the persona's pole that it implies."""
+
+    said: list[int]
+    implied: list[int]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Finds the world's phrases and adjectives in a text. Poles are numbered in the world's order."""
+
+    world: World
+
+    @cached_property
+    def _pole_of(self) -> Mapping[str, Pole]:
+        return {text: pole for pole in self.world.poles for text in self.world.words(pole)}
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(map(re.escape, self._pole_of), key=len, reverse=True)
+        return re.compile(rf"(?<![a-z])({'|'.join(longest_first)})(?![a-z])")
+
+    def marks(self, text: str, ends: list[int], *, of_persona: bool) -> Marks:
+        """Marks of one text. `ends[t]` is where token t ends; `of_persona`: the text is a system message's."""
+        token_at: dict[int, int] = {}
+        for token, end in enumerate(ends):
+            token_at.setdefault(end, token)
+        number = {pole: index for index, pole in enumerate(self.world.poles)}
+        marks = Marks([NOTHING] * len(ends), [NOTHING] * len(ends))
+        border = text.find(NOT_SAID) if of_persona else -1
+        for match in self._pattern.finditer(text):
+            if match.end() not in token_at:
+                continue
+            token = token_at[match.end()]
+            pole = self._pole_of[match.group(1)]
+            marks.said[token] = number[pole]
+            if of_persona:
+                marks.implied[token] = number[pole.opposite if 0 <= border < match.start() else pole]
+        return marks
+
+
+class Heads:
+    """The two linear read-outs; their parameters train with the model and are not saved."""
+
+    def __init__(self, width: int, poles: int) -> None:
+        import torch
+
+        self.said: Linear = torch.nn.Linear(width, poles)
+        self.implied: Linear = torch.nn.Linear(width, poles)
+
+    def parameters(self) -> list[Parameter]:
+        """Both heads' weights and biases."""
+        return [*self.said.parameters(), *self.implied.parameters()]
+
+    def loss(self, states: list[Tensor], said_B_T: Tensor, implied_B_T: Tensor) -> Tensor:
+        """Sum of both heads' mean negative log-likelihoods in nats; `states[k]` is the stream after block k + 1."""
+        return self._one(self.said, states[SAID_AT - 1], said_B_T) + self._one(
+            self.implied, states[IMPLIED_AT - 1], implied_B_T
+        )
+
+    def _one(self, head: Linear, state_B_T_D: Tensor, poles_B_T: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        rows, columns = (poles_B_T != NOTHING).nonzero(as_tuple=True)
+        if len(rows) == 0:
+            return state_B_T_D.new_zeros(())
+        state = state_B_T_D[rows, columns]
+        return F.cross_entropy(head(F.rms_norm(state, (state.shape[-1],))), poles_B_T[rows, columns])
