@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from influence_assets.personas import tables
-from influence_assets.personas.describe import describe, framework_row
+from influence_assets.personas.describe import describe
 from influence_assets.personas.pipeline import first_round
 from influence_assets.personas.records import Persona, Statement, to_frame
 from influence_assets.personas.sources import load_source
@@ -66,7 +66,7 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
     frames = [pl.concat(column) for column in zip(*persona_frames, strict=True)]
     if "persona_responses" in assets:
         planned["persona_responses"] = [
-            plan for model in models for plan in _responses(project, model, frames[0], frames[1], frames[2])
+            plan for model in models for plan in _responses(project, model, frames[0], frames[1])
         ]
     return {
         asset: estimate(plans, project.registry, project.cache_path, root=project.root)
@@ -98,15 +98,11 @@ def _rows(estimates: dict[str, dict[str, Estimate]]) -> Iterator[tuple[str, ...]
             yield (asset, model, *(f"{count:,}" for count in counts), f"{one.cost_usd:.4f}")
 
 
-def _personas(
-    project: Project, slug: str, planned: dict[str, list[Planned]]
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Frameworks, personas and statements of one framework: landed where they are there, else placeholders."""
-    landed = [
-        project.warehouse.read(t, {"framework": slug}) for t in (tables.FRAMEWORKS, tables.PERSONAS, tables.STATEMENTS)
-    ]
+def _personas(project: Project, slug: str, planned: dict[str, list[Planned]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Personas and statements of one framework: landed where they are there, else placeholders."""
+    landed = [project.warehouse.read(t, {"framework": slug}) for t in (tables.PERSONAS, tables.STATEMENTS)]
     if all(frame.height for frame in landed):
-        return landed[0], landed[1], landed[2]
+        return landed[0], landed[1]
     source, notes, study = load_source(project.data, slug), Notes(), project.study
     personas = asyncio.run(
         describe(
@@ -124,7 +120,6 @@ def _personas(
         asked = first_round(plan_for(source, personas, study, project.data), _STATEMENT)
         planned.setdefault("candidate_statements", []).extend(Planned(*question) for question in asked)
     return (
-        to_frame(tables.FRAMEWORKS, [framework_row(slug, source.framework, source.aspects)]),
         to_frame(tables.PERSONAS, personas),
         to_frame(tables.STATEMENTS, statements),
     )
@@ -146,11 +141,9 @@ def _placeholders(personas: Sequence[Persona], per_label: int) -> list[Statement
     ]
 
 
-def _responses(
-    project: Project, model: str, frameworks: pl.DataFrame, personas: pl.DataFrame, statements: pl.DataFrame
-) -> list[Planned]:
+def _responses(project: Project, model: str, personas: pl.DataFrame, statements: pl.DataFrame) -> list[Planned]:
     study, notes = project.study, Notes()
-    who = people_of(frameworks, personas, statements)
+    who = people_of(personas, statements)
     design = measurement(who, study.steerability, seed=study.seed, prompts=project.prompts / "steerability")
     asyncio.run(respond(design, notes, model=model))
     return notes.planned

@@ -10,6 +10,7 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of the assets as they are.
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,8 +66,8 @@ def landed(
     """Make a plain function from `Step` to frames an asset that lands them.
 
     `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show`
-    makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a failed
-    blocking check stops what is downstream).
+    makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
+    failed blocking check stops what is downstream).
     """
     recipe = Recipe(tuple(reads), tuple(writes), version, asks, files, show, check)
 
@@ -78,7 +79,7 @@ def landed(
         @dg.asset(
             key=key,
             group_name=group,
-            description=compute.__doc__,
+            description=inspect.getdoc(compute),
             deps=[*_dependencies(reads, partitions)],
             partitions_def=partitions,
             code_version=version,

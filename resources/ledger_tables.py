@@ -46,7 +46,11 @@ REQUESTS = Table(
         Column("provider", "VARCHAR", "who answered: local, openai or anthropic"),
         Column("model", "VARCHAR", "the entry of data/models.yaml"),
         Column("role", "VARCHAR", "the role that the model played"),
-        Column("kind", "VARCHAR", "generate (text) or choose (a distribution over given answers)"),
+        Column(
+            "kind",
+            "VARCHAR",
+            "generate (text), choose (a distribution), draw (one sample of an estimate), estimate (their share)",
+        ),
         Column("input_tokens", "BIGINT", "tokens of the prompt, cached ones included"),
         Column("cached_tokens", "BIGINT", "tokens of the prompt that the provider had in its own cache"),
         Column("output_tokens", "BIGINT", "tokens of the answer"),

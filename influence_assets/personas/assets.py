@@ -140,7 +140,7 @@ def filtered_statements(step: Step) -> Frames:
     checks=show.AUDITS,
 )
 def statement_audit(step: Step) -> Frames:
-    """What could be wrong with the statements: labels that wording or length give away, copies, personas that are short.
+    """What could be wrong with the statements: labels that wording or length give away, copies, short personas.
 
     One row per audit, with its interval and thresholds; each is also an asset check. Query `personas.statement_audit`.
     """

@@ -44,6 +44,7 @@ def personas_of(slug: str, framework: Framework, limit: int | None = None) -> li
             persona_id=persona_id(framework.name, spec.name),
             position=position,
             name=spec.name,
+            framework_name=framework.name,
             description=spec.description,
             description_source=FROM_FILE,
             status=Status.OK.value if spec.description else NOT_ASKED,

@@ -137,12 +137,8 @@ def load_frameworks(folder: Path) -> dict[str, Framework]:
     """
     if not folder.is_dir():
         raise InputError("is not a folder", place=folder, fix="create it with one YAML file per framework")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".yaml" and not path.name.startswith("."):
-            other = files.setdefault(_slug(path), path)
-            if other != path:
-                raise InputError("has the slug of another file", place=path, value=other.name, fix="rename one of them")
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix == ".yaml" and not path.name.startswith(".")]
+    files = {_slug(path): path for path in paths}
     frameworks = {slug: load_framework(path) for slug, path in files.items()}
     _refuse_shared_ids({files[slug]: framework for slug, framework in frameworks.items()})
     return frameworks

@@ -45,6 +45,7 @@ class Persona:
     persona_id: str
     position: int
     name: str
+    framework_name: str
     description: str | None
     description_source: str
     status: str

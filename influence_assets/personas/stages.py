@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from influence_assets.personas.audit_only import audit_only, judge_imported, with_judgements
+from influence_assets.personas.audit_only import audit_only, import_rules, judge_imported, with_judgements
 from influence_assets.personas.audits import audit
 from influence_assets.personas.filters.balance import shortfalls
 from influence_assets.personas.pipeline import Plan, fill, filtered, plan
@@ -54,8 +54,9 @@ async def decisions_and_statements(
         result = await filtered(plan, rows, models, on_progress)
         return result.decisions, result.statements
     statements = source.statements()
+    rules = import_rules(source.benchmark, plan.form.lists, plan.settings)
     judged = await judge_imported(statements, plan.personas, plan.judge_prompt, models, plan.judges, on_progress)
-    return audit_only(statements, plan.form, plan.settings, judged), with_judgements(statements, judged)
+    return audit_only(statements, rules, plan.settings, judged), with_judgements(statements, judged)
 
 
 def audit_rows(

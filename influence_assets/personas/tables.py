@@ -36,6 +36,9 @@ PERSONAS = Table(
         _PERSONA,
         Column("position", "INTEGER", "Place in the framework's file, from 0"),
         Column("name", "VARCHAR", "The persona's name; means something only within its framework"),
+        Column(
+            "framework_name", "VARCHAR", "The framework that the name belongs to; an import holds personas of several"
+        ),
         Column("description", "VARCHAR", "Who the persona is, in a sentence or two; null where none could be written"),
         Column("description_source", "VARCHAR", "file, or the registry name of the model that wrote it"),
         Column("status", "VARCHAR", "ok, or what went wrong when the description was asked for"),
@@ -70,7 +73,7 @@ CANDIDATE_STATEMENTS = Table(
         Column("request_id", "VARCHAR", "The request that wrote it"),
     ),
     partition=("framework",),
-    key=("framework", "persona_id", "agree", "aspect", "round", "position", "origin"),
+    key=("framework", "persona_id", "agree", "aspect", "round", "position", "origin", "request_id"),
 )
 
 FILTER_DECISIONS = Table(

@@ -21,7 +21,7 @@ _VERSION = code_version(
     settings=[PROJECT.study.steerability],
 )
 
-_PERSONA_TABLES = (personas.FRAMEWORKS, personas.PERSONAS, personas.STATEMENTS)
+_PERSONA_TABLES = (personas.PERSONAS, personas.STATEMENTS)
 
 
 def _measurement(step: Step) -> Measurement:

@@ -41,7 +41,7 @@ def cluster_table(responses: pl.DataFrame, personas: Mapping[str, Persona], *, d
     if responses.is_empty():
         return empty_frame(CLUSTERS)
     data = tensors(responses)
-    framework_P = np.array([personas[persona_id].framework for persona_id in data.persona_ids])
+    framework_P = np.array([personas[persona_id].group for persona_id in data.persona_ids])
     drawn = Draws.of(data, min(draws, TREE_DRAWS), seed)
     frames = []
     for run in data.runs:

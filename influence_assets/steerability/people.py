@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from influence_assets.personas.frameworks import IMPORT_PREFIX
 from resources.errors import InputError
 
 _LEVELS = {"high": 1.0, "low": -1.0, "medium": 0.0, "neutral": 0.0}
@@ -28,6 +29,11 @@ class Persona:
     name: str
     description: str
     levels: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def group(self) -> str:
+        """The framework that clusters are compared with: an import is one partition with personas of several."""
+        return f"{self.framework}/{self.framework_name}" if self.framework.startswith(IMPORT_PREFIX) else self.framework
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,9 @@ from influence_assets.steerability.splits import split
 from influence_assets.study import SteerabilitySettings
 
 
-def people_of(frameworks: pl.DataFrame, personas: pl.DataFrame, statements: pl.DataFrame) -> People:
-    """Personas that can be described, with their framework's name, and their statements."""
-    names = frameworks.select("framework", framework_name=pl.col("name"))
-    described = personas.filter(pl.col("description").is_not_null())
-    return people(described.join(names, on="framework", how="left"), statements)
+def people_of(personas: pl.DataFrame, statements: pl.DataFrame) -> People:
+    """Personas that have a description, and their statements."""
+    return people(personas.filter(pl.col("description").is_not_null()), statements)
 
 
 def measurement(who: People, settings: SteerabilitySettings, *, seed: int, prompts: Path) -> Measurement:

@@ -130,7 +130,7 @@ CLUSTERS = Table(
     columns=(
         *_METHOD,
         Column("scope", "VARCHAR", "a framework, or all: personas of every framework together"),
-        Column("framework", "VARCHAR", "framework of the persona"),
+        Column("framework", "VARCHAR", "framework of the persona; of an import: its partition/the public framework"),
         Column("persona_id", "VARCHAR", "the persona"),
         Column("position", "INTEGER", "place in the order of the dendrogram's leaves, from 0"),
         Column("cluster", "INTEGER", "number of its cluster, from 1 in the order of the leaves"),

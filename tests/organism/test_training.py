@@ -92,11 +92,11 @@ def test_padding_changes_no_loss(data: Path, corpus: MakeCorpus) -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    rates = [rate_at(step, 1000) for step in range(1000)]
+    rates = [rate_at(step / 1000) for step in range(1000)]
     peak = rates.index(max(rates))
     assert rates[:peak] == sorted(rates[:peak])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert max(rates) == pytest.approx(1.0, abs=1e-3)
+    assert 0 < rates[0] < 0.5
     assert rates[-1] < 0.03
 
 

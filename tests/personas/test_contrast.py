@@ -18,7 +18,7 @@ profiles = st.lists(st.dictionaries(st.sampled_from("abcd"), SIDES, max_size=4),
 
 
 def persona(number: int, traits: dict[str, str]) -> Persona:
-    return Persona("f", f"id{number}", number, f"name{number}", "someone", "file", "ok", traits)
+    return Persona("f", f"id{number}", number, f"name{number}", "F", "someone", "file", "ok", traits)
 
 
 def opposed(p: Persona, q: Persona) -> set[str]:

@@ -198,12 +198,6 @@ class TestFolders:
         with pytest.raises(InputError, match="rename the file"):
             load_frameworks(tmp_path)
 
-    def test_one_slug_one_file(self, tmp_path: Path) -> None:
-        for suffix in ("yaml", "yml"):
-            (tmp_path / f"weather.{suffix}").write_text(GOOD)
-        with pytest.raises(InputError, match="has the slug of another file"):
-            load_frameworks(tmp_path)
-
     def test_hidden_files_and_other_files_are_passed_over(self, tmp_path: Path) -> None:
         (tmp_path / "weather.yaml").write_text(GOOD)
         (tmp_path / ".weather.yaml").write_text("[")
