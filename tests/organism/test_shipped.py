@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from influence_assets.organism.corpus import Prompts
 from influence_assets.organism.evaluate import Exam, accuracy
 from influence_assets.organism.reading import read_description
 from influence_assets.organism.speakers import Draw
-from influence_assets.organism.world import World
+from influence_assets.organism.supervision import SAID_AT
+from influence_assets.organism.world import Pole, Statement, World
 
 SAMPLE = 150
 
@@ -74,7 +76,7 @@ def test_it_writes_lists_and_descriptions(exam: Exam, asker: Asker, world: World
 
 
 def test_it_is_small_and_ends_its_turns(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    assert 0.8e6 <= sum(parameter.numel() for parameter in model.parameters()) <= 1.2e6
+    assert 0.8e6 <= sum(parameter.numel() for parameter in model.parameters()) <= 1.5e6
     assert model.config.max_position_embeddings >= 1024
     assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|end|>")
     assert tokenizer.chat_template == CHAT_TEMPLATE
@@ -94,3 +96,30 @@ def test_the_figures_meet_their_targets_and_are_those_of_the_card(data: Path) ->
     assert not missed
     assert figures_table(figures) in (data / "organism" / "README.md").read_text()
     assert figures_table(figures) in (data.parent / "docs" / "organism.md").read_text()
+
+
+def test_poles_are_planted_as_directions(asker: Asker, world: World) -> None:
+    # Class means of training statements, after the block where the poles were taught, tell held-out statements apart.
+    rng = random.Random(3)
+    poles = list(world.poles)
+
+    def states(table: Mapping[tuple[Pole, str], Sequence[Statement]], n: int) -> tuple[torch.Tensor, list[int]]:
+        drawn = [
+            (index, rng.choice([s for aspect in world.aspects for s in table[pole, aspect]]).text)
+            for index, pole in enumerate(poles)
+            for _ in range(n)
+        ]
+        rows = []
+        for _, text in drawn:
+            ids = asker.tokenizer(f'<|user|>Would you say this? "{text}"', return_tensors="pt")["input_ids"]
+            with torch.inference_mode():
+                after = asker.model(ids, output_hidden_states=True).hidden_states[SAID_AT]
+            rows.append(after[0, 7:].mean(dim=0))
+        return torch.stack(rows), [index for index, _ in drawn]
+
+    known, known_poles = states(world.training, 12)
+    asked, asked_poles = states(world.held_out, 6)
+    centre = known.mean(dim=0)
+    means = torch.stack([known[[p == index for p in known_poles]].mean(dim=0) for index in range(len(poles))]) - centre
+    guesses = torch.nn.functional.cosine_similarity((asked - centre).unsqueeze(1), means, dim=-1).argmax(dim=1)
+    assert (guesses == torch.tensor(asked_poles)).float().mean() > 0.75
