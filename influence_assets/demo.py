@@ -48,10 +48,10 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
     console.print(
         Text.assemble(
             ("Where to look next\n", "bold"),
-            "  make ui                                          the graph, its tables and plots, in Dagster\n",
-            '  .venv/bin/influence sql "FROM steerability.summary"   every score\n',
-            "  duckdb data/influence.duckdb                     or any other DuckDB client\n",
-            "  README.md                                        add a model, a persona framework, a steering method",
+            "  make ui              the graph, its tables and plots, in Dagster\n",
+            "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
+            "  data/influence.duckdb   every table, for any DuckDB client\n",
+            "  README.md            add a model, a persona framework, a steering method",
         )
     )
 
@@ -59,7 +59,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
 def _score_grid(scores: pl.DataFrame) -> Grid:
     grid = Grid(title="Steerability of the organism, with 95 % intervals", title_justify="left")
     for name in ("method", "sensitivity\n(chance .50)", "specificity\n(chance .50)", "gain over none\n(chance 0)"):
-        grid.add_column(name, justify="left" if name == "method" else "right")
+        grid.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in scores.iter_rows(named=True):
         cells = [
             interval(row[score], row[f"{score}_low"], row[f"{score}_high"], signed=score == "gain")
@@ -86,4 +86,7 @@ def interval(value: float | None, low: float | None, high: float | None, *, sign
     if value is None or low is None or high is None:
         return "-"
     form = "{:+.2f}" if signed else "{:.2f}"
-    return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
+    number, *ends = (
+        form.format(x).replace("0.", ".", 1) if abs(x) < 0.995 else form.format(x) for x in (value, low, high)
+    )
+    return f"{number} [{', '.join(ends)}]"

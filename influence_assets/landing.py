@@ -94,7 +94,7 @@ def preview(frame: pl.DataFrame, rows: int = 5, width: int = 60) -> str:
     """The first rows as a markdown table; text is cut and its markup made harmless."""
 
     def cell(value: object) -> str:
-        text = " ".join(str(value).split())
+        text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
         text = text if len(text) <= width else text[: width - 3] + "..."
         return "".join("\\" + char if char in "\\`*_{}[]<>()#+!|~" else char for char in text)
 

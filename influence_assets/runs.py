@@ -6,6 +6,7 @@ model. A failed partition does not stop the others.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -58,7 +59,9 @@ def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     # A bare name means the asset of that name, whatever its group.
     keys = {key for key in graph.get_all_asset_keys() if selection in ("*", key.path[-1])}
     if not keys:
-        keys = set(dg.AssetSelection.from_string(selection).resolve(graph))
+        # Dagster's own error for a bad selection is a page long and does not say what exists.
+        with contextlib.suppress(dg.DagsterInvalidSubsetError, dg.DagsterInvalidDefinitionError):
+            keys = set(dg.AssetSelection.from_string(selection).resolve(graph))
     if not keys:
         known = ", ".join(sorted(key.path[-1] for key in graph.get_all_asset_keys()))
         raise InputError("selects no asset", field="SELECTION", value=selection, fix=f"assets are: {known}")

@@ -22,7 +22,9 @@ def serve(project: Project, host: str, port: int) -> int:
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
     workspace = next(folder for folder in (project.root, CHECKOUT) if (folder / "workspace.yaml").is_file())
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
+    # `dagster dev` warns that `dg dev` supersedes it, which is a package of its own and the same server.
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
     server = subprocess.Popen(command, cwd=workspace, env=environment)
     try:
         return server.wait()

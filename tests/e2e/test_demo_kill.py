@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import duckdb
-from conftest import command, environment
+
+from tests.projects import command, environment
 
 KILLS = int(os.environ.get("INFLUENCE_KILLS", "3"))
 

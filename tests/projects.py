@@ -1,0 +1,67 @@
+"""Fixtures: a project folder of its own for an end-to-end test, with a study small enough to run in seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+Influence = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of `data/` as it is in git, with fewer personas and statements."""
+    for name in ("frameworks", "prompts", "filters", "organism"):
+        shutil.copytree(CHECKOUT / "data" / name, tmp_path / "data" / name)
+    for name in ("models.yaml", "study.yaml", "aspects.yaml"):
+        shutil.copyfile(CHECKOUT / "data" / name, tmp_path / "data" / name)
+    study = tmp_path / "data" / "study.yaml"
+    settings = yaml.safe_load(study.read_text())
+    settings["personas"] |= {"per_framework": 4, "agree_per_persona": 4}
+    settings["steerability"] |= {"methods": ["none", "description", "examples"], "draws": 100}
+    study.write_text(yaml.safe_dump(settings))
+    return tmp_path
+
+
+def environment(project: Path) -> dict[str, str]:
+    """What a command in that project sees: its own root and Dagster home, one thread, no keys."""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    return kept | {
+        "INFLUENCE_ROOT": str(project),
+        "DAGSTER_HOME": str(project / ".dagster"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "160",
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "influence_assets.cli", *arguments]
+
+
+@pytest.fixture
+def influence(project: Path) -> Influence:
+    """Runs the command line in the project and returns what it printed."""
+
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(*arguments),
+            cwd=project,
+            env=environment(project),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
