@@ -30,7 +30,8 @@ def design(people: People, splits: Splits, *, pairs: int | None, seed: int) -> C
     """All pairs of personas that take part, or each with itself and `pairs` random others (the same in every repeat).
 
     A statement whose text the steered persona was shown is left out of its cells, whichever persona it belongs to and
-    whatever method is run, so that all methods answer the same statements. Raises `InputError` when `pairs` is below 1.
+    whatever method is run, so that all methods answer the same statements; as many of the other label go with it, so
+    that always agreeing stays at one half in every cell. Raises `InputError` when `pairs` is below 1.
     """
     tests_of = _pairs(people, splits.taking_part, pairs, seed)
     repeats, steered, statements = [], [], []
@@ -41,11 +42,28 @@ def design(people: People, splits: Splits, *, pairs: int | None, seed: int) -> C
             if own is None or not chosen:
                 continue
             asked = np.concatenate(chosen)
-            asked = asked[~leaks(people, own.shown, asked)]
+            asked = asked[_balanced(people, asked, ~leaks(people, own.shown, asked))]
             repeats.append(np.full(len(asked), repeat))
             steered.append(np.full(len(asked), persona))
             statements.append(asked)
     return Cells(np.concatenate(repeats), np.concatenate(steered), np.concatenate(statements))
+
+
+def _balanced(people: People, asked: Numbers, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`keep` with as many agree as disagree statements of every persona that loses any and had as many before.
+
+    The surplus goes from the end of the persona's test statements, in the order of their ids, which are hashes.
+    """
+    keep = keep.copy()
+    persona_A, agree_A = people.persona_S[asked], people.agree_S[asked]
+    for persona in np.unique(persona_A[~keep]).tolist():
+        halves = [np.flatnonzero((persona_A == persona) & (agree_A == label)) for label in (True, False)]
+        if len(halves[0]) == len(halves[1]):
+            kept = [half[keep[half]] for half in halves]
+            least = min(map(len, kept))
+            for half in kept:
+                keep[half[least:]] = False
+    return keep
 
 
 def _pairs(people: People, taking_part: Numbers, pairs: int | None, seed: int) -> dict[int, list[int]]:

@@ -82,6 +82,30 @@ def test_no_cell_tests_a_text_that_its_steered_persona_was_shown(seed, pairs):
             assert persona in set(who.persona_S[cells.statement_R[here]].tolist())
 
 
+def test_a_cell_that_loses_a_leaked_statement_stays_balanced():
+    """Else always agreeing would no longer be right half of the time, and would score."""
+    personas, statements = frames(6)
+    twin = {f"p{i:02d}": f"p{(i + 1) % 6:02d}" for i in range(6)}
+    shared = (
+        statements.group_by("persona_id", "agree", maintain_order=True)
+        .head(4)
+        .with_columns(
+            pl.col("persona_id").replace_strict(twin),
+            ~pl.col("agree"),
+            ("c" + pl.col("statement_id")).alias("statement_id"),
+        )
+        .select(statements.columns)
+    )
+    who = people(personas, pl.concat([statements, shared]))
+    splits = split(who, n_steer=[4], repeats=2, seed=3)
+    cells = design(who, splits, pairs=None, seed=3)
+    cell_R = (cells.repeat_R * 100 + cells.steered_R) * 100 + who.persona_S[cells.statement_R]
+    shares = [who.agree_S[cells.statement_R[cell_R == cell]].mean() for cell in np.unique(cell_R)]
+    assert set(shares) == {0.5}
+    full = len(splits.draws[0][0].test) * len(who.personas) ** 2 * 2
+    assert len(cells) < full, "this world must leak somewhere, or the test shows nothing"
+
+
 def test_a_doubled_text_of_one_persona_does_not_leak_into_its_own_test():
     personas, statements = frames(2)
     first = statements.filter(pl.col("persona_id") == "p00")
