@@ -1,0 +1,36 @@
+-- Scores of one model side by side: FROM steerability_of('organism').
+CREATE MACRO steerability_of(model_name) AS TABLE
+SELECT
+    method,
+    n_steer,
+    max(value) FILTER (WHERE score = 'sensitivity') AS sensitivity,
+    max(value) FILTER (WHERE score = 'specificity') AS specificity,
+    max(value) FILTER (WHERE score = 'gain') AS gain,
+    max(ci_low) FILTER (WHERE score = 'gain') AS gain_low,
+    max(ci_high) FILTER (WHERE score = 'gain') AS gain_high,
+    max(value) FILTER (WHERE score = 'identification') AS identification,
+    max(value) FILTER (WHERE score = 'leakage') AS leakage
+FROM steerability.summary
+WHERE model = model_name AND iteration = 0 AND framework = ''
+GROUP BY method, n_steer
+ORDER BY gain DESC NULLS LAST;
+
+-- Every answer of one cell with the statement's text: FROM answers_of('organism', 'description', 'Arden', 'Briar').
+CREATE MACRO answers_of(model_name, method_name, steered_name, test_name) AS TABLE
+SELECT s.text, r.agree, r.p_agree, r.correct, r.mass, r.status, r.n_steer, r.repeat, r.request_ids
+FROM steerability.responses AS r
+JOIN personas.statements AS s USING (statement_id)
+JOIN personas.personas AS steered ON steered.persona_id = r.steered_persona_id
+JOIN personas.personas AS test ON test.persona_id = r.test_persona_id
+WHERE r.model = model_name AND r.method = method_name AND steered.name = steered_name AND test.name = test_name
+ORDER BY r.repeat, r.agree DESC, s.text;
+
+-- The requests behind one method's answers, with what each cost: FROM requests_of('organism', 'examples').
+CREATE MACRO requests_of(model_name, method_name) AS TABLE
+SELECT DISTINCT q.*
+FROM (
+    SELECT unnest(request_ids) AS request_id
+    FROM steerability.responses
+    WHERE model = model_name AND method = method_name
+) AS asked
+JOIN ledger.requests AS q USING (request_id);
