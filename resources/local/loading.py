@@ -19,7 +19,7 @@ from resources.registry import ModelEntry
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _SMALL = 50_000_000
 """Below so many parameters one thread is fastest on a busy machine."""
 

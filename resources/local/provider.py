@@ -7,6 +7,7 @@ takes thousands): what meets is what shares prefixes and fills batches.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ from resources.registry import ModelEntry
 if TYPE_CHECKING:
     from resources.local.engine import Counters
     from resources.local.worker import Worker
+
+
+DECIMALS = 6
+"""Of probabilities and masses."""
 
 
 class LocalProvider:
@@ -69,10 +74,16 @@ class LocalProvider:
 
         `mass` is what all answers have together before they are scaled to 1; whether it is enough is for the caller.
         How answers become tokens is told in `variants.py`. Raises as `generate` does, and `InputError` for options
-        that the tokenizer cannot write or tell apart.
+        that the tokenizer cannot write or tell apart. Numbers have six decimals: what a matrix product adds up depends
+        on the shape of the batch in the last bits (in float64 far below that), and a rerun must give the same bytes.
         """
         self._refuse_adapter(request)
-        return await self._batcher.choose(request, options)
+        chosen = await self._batcher.choose(request, options)
+        return replace(
+            chosen,
+            probabilities=tuple(round(p, DECIMALS) for p in chosen.probabilities),
+            mass=round(chosen.mass, DECIMALS),
+        )
 
     async def aclose(self) -> None:
         """Lets the model go; requests that still wait are cancelled."""

@@ -37,7 +37,7 @@ class _Question:
     item: ChooseItem
     answers: Answers
     prompt_tokens: int
-    logp: list[NDArray[np.float32] | None] = field(default_factory=list)
+    logp: list[NDArray[np.floating] | None] = field(default_factory=list)
 
 
 class Worker:
@@ -155,7 +155,8 @@ class Worker:
         return prompt
 
     def _read_wave(self, wave: Wave, reads: Sequence[tuple[_Question, int]]) -> None:
-        logp_N_V = torch.log_softmax(wave.logits_N_V.float(), dim=-1)
+        logits_N_V = wave.logits_N_V if wave.logits_N_V.dtype == torch.float64 else wave.logits_N_V.float()
+        logp_N_V = torch.log_softmax(logits_N_V, dim=-1)
         read = [reads[number] for number in wave.numbers]
         wanted = sorted({token for question, branch in read for token in question.answers.tokens[branch]})
         column = {token: place for place, token in enumerate(wanted)}

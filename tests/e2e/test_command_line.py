@@ -106,7 +106,7 @@ def test_bad_input_is_one_line_and_exit_2(influence, arguments: tuple[str, ...],
     ("file", "before", "after", "words"),
     [
         ("models.yaml", "provider: local", "provider: lokal", ("models.yaml:", "models[0].provider", "lokal")),
-        ("models.yaml", "dtype: float32", "dtipe: float32", ("models.yaml:", "dtipe", "not a known field")),
+        ("models.yaml", "dtype: float64", "dtipe: float32", ("models.yaml:", "dtipe", "not a known field")),
         ("study.yaml", "seed: 0", "seed: minus", ("study.yaml:", "seed", "minus")),
         ("study.yaml", "name: first-look", "name: a\nname: b", ("study.yaml:", "name", "twice")),
     ],
