@@ -21,8 +21,8 @@ from tests.servers.scripted import Answer, Asked, Script, ScriptedServer, Server
 
 Start = Callable[[Script], ScriptedServer]
 STORM = Settings(patience=Patience(attempt_s=1.0, deadline_s=30.0, base_s=0.05, cap_s=0.5, max_retry_after_s=0.2))
-CALLS = int(os.environ.get("INFLUENCE_STORM_CALLS", "2000"))
-"""A run before a release sets 10,000; the default keeps the suite quick on two shared cores."""
+CALLS = int(os.environ.get("INFLUENCE_STORM_CALLS", "10000"))
+"""Fewer for a quick look."""
 
 
 @pytest.mark.parametrize("fault", range(len(FAULTS)))
