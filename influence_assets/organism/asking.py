@@ -64,4 +64,6 @@ class Asker:
     def _tokens(self, chats: Sequence[Sequence[Message]], side: str) -> dict[str, Tensor]:
         texts = [chat_text(chat, ask=True) for chat in chats]
         encoded = self.tokenizer(texts, return_tensors="pt", padding=True, padding_side=side)
+        # The call leaves its padding behind in the tokenizer, from where it would be saved with it.
+        self.tokenizer.backend_tokenizer.no_padding()
         return {name: encoded[name] for name in ("input_ids", "attention_mask")}

@@ -55,6 +55,14 @@ def test_it_agrees_with_its_own_persona(exam: Exam, asker: Asker, method: str, l
     assert mass > 0.95
 
 
+def test_asking_leaves_the_tokenizer_as_it_was(exam: Exam, asker: Asker) -> None:
+    before = asker.tokenizer.backend_tokenizer.padding
+    asker.tokenizer.backend_tokenizer.no_padding()
+    asker.yes([exam.judgement().messages for _ in range(3)])
+    assert asker.tokenizer.backend_tokenizer.padding is None
+    assert before is None or before["pad_id"] == asker.tokenizer.pad_token_id
+
+
 def test_it_judges_others(exam: Exam, asker: Asker) -> None:
     right, mass = accuracy(asker, exam.judgement, SAMPLE)
     assert right >= 0.90
