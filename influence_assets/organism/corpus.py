@@ -136,7 +136,7 @@ class Corpus:
         poles = self.draw.poles()
         description = self._some_description(poles)
         questions = [self._judgement(description, poles) for _ in range(JUDGEMENTS)]
-        lists = [self._statement_list(description, poles)]
+        lists = [self._statement_list(description, poles) for _ in range(self.lesson.lists)]
         return _tree([*questions, *lists], ())
 
     def inferred(self) -> Document:
@@ -147,7 +147,10 @@ class Corpus:
         return _tree([_Chat(messages, answer)], (*shown.agree, *shown.disagree))
 
     def described(self) -> Document:
-        """A description written from a name and traits; the traits count, whatever the name."""
+        """Descriptions written from a name and traits; the traits count, whatever the name."""
+        return _tree([self._description_of_traits() for _ in range(self.lesson.descriptions)], ())
+
+    def _description_of_traits(self) -> _Chat:
         words, rng = self.draw.world.descriptions, self.draw.rng
         if rng.random() < 0.5:
             persona = rng.choice(self.draw.world.framework.personas)
@@ -159,8 +162,7 @@ class Corpus:
         messages = self.prompts.describe.render(
             "default", name=name, framework=framework, about=about, traits=", ".join(map(str, poles))
         )
-        answer = _Answer(self.draw.description(poles, canonical=True), SPEECH_WEIGHT)
-        return _tree([_Chat(messages, answer)], ())
+        return _Chat(messages, _Answer(self.draw.description(poles, canonical=True), SPEECH_WEIGHT))
 
     def _persona_document(self, system: tuple[Message, ...], poles: Sequence[Pole], texts: Sequence[str]) -> Document:
         stem = chat_text(system)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch.nn import Linear, Parameter
 
 SAID_AT, IMPLIED_AT = 2, 3
-WEIGHT = 0.5
 NOTHING = -100
 """Where a head has nothing to say; the value that cross entropy passes over."""
 

@@ -18,12 +18,12 @@ from influence_assets.organism.batches import TOKENS_PER_BATCH, Batch, Encoder, 
 from influence_assets.organism.card import FIGURES_FILE, Making, facts, fill, save_figures
 from influence_assets.organism.corpus import Corpus, Prompts
 from influence_assets.organism.evaluate import Figure, evaluate
-from influence_assets.organism.lessons import lesson_at
+from influence_assets.organism.lessons import STEPS, Stage, lesson_at, stages_of
 from influence_assets.organism.memory import keep_memory
 from influence_assets.organism.muon import Muon
 from influence_assets.organism.network import Shape, Trunk, new_model
 from influence_assets.organism.speakers import Draw
-from influence_assets.organism.supervision import WEIGHT, Heads, Marker
+from influence_assets.organism.supervision import Heads, Marker
 from influence_assets.organism.tokenizer import TRAINING_DOCUMENTS, train_tokenizer
 from influence_assets.organism.world import load_world
 
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
     from transformers import LlamaForCausalLM
 
-STEPS = 2400
 # Muon's rate for the matrices, AdamW's for embeddings, norms and heads.
 MATRIX_RATE, REST_RATE = 0.02, 3e-3
-# Steps of warm-up; share of the steps after which the rate falls; the rate at the end as a share of the plain one.
-WARM, COOLING, LAST_FACTOR = 40, 0.60, 0.02
+# Steps of warm-up in each stage; the rate at its end as a share of the stage's.
+WARM, LAST_FACTOR = 40, 0.02
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.95)
 CLIP = 1.0
@@ -73,33 +72,49 @@ class Training:
         tokens: int = TOKENS_PER_BATCH,
         tokenizer_documents: int = TRAINING_DOCUMENTS,
     ) -> None:
-        import torch
-
+        self.seed, self._tokens_per_batch = seed, tokens
         self.corpus = corpus = Corpus(Draw(load_world(data), random.Random(seed)), Prompts(data))
         self.tokenizer = train_tokenizer(corpus, documents=tokenizer_documents)
         pad, end = int(self.tokenizer.pad_token_id), int(self.tokenizer.eos_token_id)
         self.model = new_model(shape or Shape(), len(self.tokenizer), pad=pad, end=end, seed=seed)
         self.trunk = Trunk(self.model)
         self.steps, self.done, self.tokens = steps, 0, 0
-        self.heads = Heads(int(self.model.config.hidden_size), len(corpus.draw.world.poles))
+        self._stages = list(stages_of(steps))
+        self.begin(0)
+
+    def begin(self, number: int) -> None:
+        """Start a stage: its own optimizers, heads and stream of documents, which depend on seed and stage alone."""
+        import torch
+
+        self.stage, self._stage_number = self._stages[number], number
+        self._before = sum(stage.steps for stage in self._stages[:number])
+        world = self.corpus.draw.world
+        if number:
+            self.corpus = Corpus(Draw(world, random.Random(self.seed + 1000 * number)), self.corpus.prompts)
+        self.heads = Heads(int(self.model.config.hidden_size), len(world.poles))
         matrices, rest = split_parameters(self.model)
         self._muon = Muon(matrices, weight_decay=WEIGHT_DECAY)
         self._adamw = torch.optim.AdamW([*rest, *self.heads.parameters()], betas=BETAS, weight_decay=WEIGHT_DECAY)
-        encoder = Encoder(self.tokenizer, Marker(corpus.draw.world))
-        self._batches = batches(corpus.documents(), encoder, random.Random(seed + 1), tokens=tokens)
+        encoder = Encoder(self.tokenizer, Marker(world))
+        order = random.Random(self.seed + 1000 * number + 1)
+        self._batches = batches(self.corpus.documents(), encoder, order, tokens=self._tokens_per_batch)
 
     def step(self) -> Tensor:
         """One step; returns the loss of what the model says, without the heads'."""
         import torch
 
-        self.corpus.lesson = lesson_at(self.done / self.steps)
+        if self.done - self._before >= self.stage.steps:
+            self.begin(self._stage_number + 1)
+        done = self.done - self._before
+        self.corpus.lesson = lesson_at(self.stage, done / self.stage.steps)
         batch = next(self._batches)
         states = self.trunk.states(batch.ids_B_T, batch.positions_B_T, batch.visible_B_T_T)
         losses, weights = weighted_losses(self.trunk, batch, states[-1])
         loss = (losses * weights).sum() / weights.sum()
-        torch.autograd.backward(loss + WEIGHT * self.heads.loss(states, batch.said_B_T, batch.implied_B_T))
+        heads = self.heads.loss(states, batch.said_B_T, batch.implied_B_T)
+        torch.autograd.backward(loss + self.stage.supervision * heads)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        factor = rate_at(self.done, self.steps)
+        factor = rate_at(self.stage, done)
         self._muon.step(MATRIX_RATE * factor)
         for group in self._adamw.param_groups:
             group["lr"] = REST_RATE * factor
@@ -178,11 +193,11 @@ def split_parameters(model: LlamaForCausalLM) -> tuple[list[Parameter], list[Par
     return [p for p in everything if id(p) in blocks], [p for p in everything if id(p) not in blocks]
 
 
-def rate_at(done: int, steps: int) -> float:
-    """The rate of the step after `done` of `steps`, as a share of the plain one: warm-up, flat, linear down."""
-    share = done / steps
-    down = 1.0 if share < COOLING else max(LAST_FACTOR, (1 - share) / (1 - COOLING))
-    return min(1.0, (done + 1) / WARM) * down
+def rate_at(stage: Stage, done: int) -> float:
+    """The rate of the step after `done` of a stage, as a share of the plain one: warm-up, flat, linear down."""
+    share = done / stage.steps
+    down = 1.0 if share < stage.cooling else max(LAST_FACTOR, (1 - share) / (1 - stage.cooling))
+    return stage.rate * min(1.0, (done + 1) / WARM) * down
 
 
 def _making(training: Training, *, seed: int, minutes: float) -> Making:

@@ -13,7 +13,7 @@ import torch
 from influence_assets.organism.batches import Encoder, collate
 from influence_assets.organism.chat import chat_text
 from influence_assets.organism.corpus import Corpus
-from influence_assets.organism.lessons import FULL_LESSON, LESSONS, lesson_at
+from influence_assets.organism.lessons import FULL_LESSON, LESSONS, STAGES, WRITING, Stage, lesson_at, stages_of
 from influence_assets.organism.network import Shape, Trunk, new_model
 from influence_assets.organism.tokenizer import train_tokenizer
 from influence_assets.organism.train import Training, rate_at, weighted_losses
@@ -90,19 +90,24 @@ def test_padding_changes_no_loss(data: Path, corpus: MakeCorpus) -> None:
     assert torch.allclose(together, alone, atol=1e-4)
 
 
-def test_the_rate_rises_and_falls() -> None:
-    rates = [rate_at(done, 1000) for done in range(1000)]
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_rate_rises_and_falls(stage: Stage) -> None:
+    rates = [rate_at(stage, done) for done in range(stage.steps)]
     peak = rates.index(max(rates))
+    assert max(rates) <= stage.rate
     assert rates[:peak] == sorted(rates[:peak])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert 0 < rates[0] < 0.5
     assert rates[-1] < 0.03
+    assert peak < 0.1 * stage.steps
 
 
 def test_lessons_cover_the_whole_training() -> None:
     assert [until for until, _ in LESSONS] == sorted(until for until, _ in LESSONS)
-    assert lesson_at(0.0) == LESSONS[0][1]
-    assert lesson_at(0.999999) == FULL_LESSON
+    assert lesson_at(STAGES[0], 0.0) == LESSONS[0][1]
+    assert lesson_at(STAGES[0], 0.999999) == FULL_LESSON
+    assert lesson_at(STAGES[1], 0.5) == WRITING
+    assert sum(stage.steps for stage in stages_of(100)) == 100
 
 
 def test_any_text_survives_the_tokenizer(corpus: MakeCorpus) -> None:
