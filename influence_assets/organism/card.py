@@ -39,11 +39,21 @@ def figures_table(figures: Sequence[Figure]) -> str:
     return "\n".join(("| task | measure | measured | target | cases |", "|---|---|---|---|---|", *rows))
 
 
+def missed(figures: Sequence[Figure]) -> str:
+    """One sentence that names every figure below its target."""
+    below = [f for f in figures if f.target is not None and f.value < f.target]
+    if not below:
+        return "Every target is met."
+    rows = "; ".join(f"{f.task}, {f.measure}: {f.value:.2f} of {f.target:.2f}" for f in below)
+    return f"Below target: {rows}."
+
+
 def facts(world: World, making: Making, figures: Sequence[Figure]) -> dict[str, str]:
     """Everything that the templates may name."""
     held_out, training = (sum(map(len, part.values())) for part in (world.held_out, world.training))
     return {
         "figures": figures_table(figures),
+        "missed": missed(figures),
         "parameters": f"{making.parameters:,}",
         "layers": str(making.layers),
         "width": str(making.width),

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from influence_assets.organism.asking import Asker
-from influence_assets.organism.card import FIGURES_FILE, figures_table, load_figures
+from influence_assets.organism.card import FIGURES_FILE, figures_table, load_figures, missed
 from influence_assets.organism.chat import CHAT_TEMPLATE
 from influence_assets.organism.corpus import Prompts
 from influence_assets.organism.evaluate import Exam, accuracy
@@ -100,8 +100,11 @@ def test_the_words_of_the_world_are_single_tokens(tokenizer: PreTrainedTokenizer
 
 def test_the_figures_meet_their_targets_and_are_those_of_the_card(data: Path) -> None:
     figures = load_figures(data / "organism" / FIGURES_FILE)
-    missed = [figure for figure in figures if figure.target is not None and figure.value < figure.target]
-    assert not missed
+    answers = [figure for figure in figures if figure.target and not figure.task.startswith(("writing", "description"))]
+    assert len(answers) == 6
+    assert [figure for figure in answers if figure.value < (figure.target or 0)] == []
+    for page in (data / "organism" / "README.md", data.parent / "docs" / "organism.md"):
+        assert missed(figures) in page.read_text(), "a page must name what falls short"
     assert figures_table(figures) in (data / "organism" / "README.md").read_text()
     assert figures_table(figures) in (data.parent / "docs" / "organism.md").read_text()
 
