@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -57,7 +58,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
 
 
 def _score_grid(scores: pl.DataFrame) -> Grid:
-    grid = Grid(title="Steerability of the organism, with 95 % intervals", title_justify="left")
+    grid = Grid(title="Steerability of the organism, with 95 % intervals", title_justify="left", box=SIMPLE_HEAD)
     for name in ("method", "sensitivity\n(chance .50)", "specificity\n(chance .50)", "gain over none\n(chance 0)"):
         grid.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in scores.iter_rows(named=True):
@@ -72,7 +73,7 @@ def _score_grid(scores: pl.DataFrame) -> Grid:
 def _request_grid(requests: pl.DataFrame) -> Grid | Text:
     if not requests.height:
         return Text("No model was asked: nothing that the tables depend on has changed.\n")
-    grid = Grid(title="What models were asked", title_justify="left")
+    grid = Grid(title="What models were asked", title_justify="left", box=SIMPLE_HEAD)
     for name in ("asset", "requests", "cache hits", "not ok", "tokens", "US$"):
         grid.add_column(name, justify="left" if name == "asset" else "right")
     for row in requests.iter_rows(named=True):
@@ -82,11 +83,14 @@ def _request_grid(requests: pl.DataFrame) -> Grid | Text:
 
 
 def interval(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """`.91 [.88, .94]`; a dash where there is no value."""
+    """`.91 [.88, 1.0]`; a dash where there is no value."""
     if value is None or low is None or high is None:
         return "-"
-    form = "{:+.2f}" if signed else "{:.2f}"
-    number, *ends = (
-        form.format(x).replace("0.", ".", 1) if abs(x) < 0.995 else form.format(x) for x in (value, low, high)
-    )
+    number, *ends = (_short(f"{x:+.2f}" if signed else f"{x:.2f}") for x in (value, low, high))
     return f"{number} [{', '.join(ends)}]"
+
+
+def _short(number: str) -> str:
+    """Without the zero before the point, and 1.0 for 1.00, so that three of them fit a narrow terminal."""
+    sign, digits = (number[0], number[1:]) if number[0] in "+-" else ("", number)
+    return sign + ("1.0" if digits == "1.00" else digits.removeprefix("0") if digits.startswith("0.") else digits)

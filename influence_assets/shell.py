@@ -21,7 +21,10 @@ def print_query(warehouse: Warehouse, query: str) -> None:
         frame = warehouse.query(query)
     except duckdb.Error as error:
         raise InfluenceError(str(error)) from None
-    Console().print(grid(frame))
+    console = Console()
+    # Into a file or a pipe a table is as wide as it needs to be.
+    console = console if console.is_terminal else Console(width=200)
+    console.print(grid(frame))
     if frame.height > MAX_ROWS:
         Console(stderr=True).print(f"{frame.height} rows; the first {MAX_ROWS} are shown")
 
