@@ -58,7 +58,12 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
 
 
 def _score_grid(scores: pl.DataFrame) -> Grid:
-    grid = Grid(title="Steerability of the organism, with 95 % intervals", title_justify="left", box=SIMPLE_HEAD)
+    grid = Grid(
+        title="Steerability of the organism, with 95 % intervals",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
     for name in ("method", "sensitivity\n(chance .50)", "specificity\n(chance .50)", "gain over none\n(chance 0)"):
         grid.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in scores.iter_rows(named=True):
@@ -73,7 +78,7 @@ def _score_grid(scores: pl.DataFrame) -> Grid:
 def _request_grid(requests: pl.DataFrame) -> Grid | Text:
     if not requests.height:
         return Text("No model was asked: nothing that the tables depend on has changed.\n")
-    grid = Grid(title="What models were asked", title_justify="left", box=SIMPLE_HEAD)
+    grid = Grid(title="What models were asked", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for name in ("asset", "requests", "cache hits", "not ok", "tokens", "US$"):
         grid.add_column(name, justify="left" if name == "asset" else "right")
     for row in requests.iter_rows(named=True):
