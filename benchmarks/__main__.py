@@ -68,7 +68,7 @@ def main() -> int:
         failures += done.returncode != 0
         parts.append(f"## {BENCHMARKS[name]}\n\n`python -m benchmarks.{name}`, {seconds:.0f} s\n\n```\n{output}\n```")
         print(output, flush=True)
-    arguments.out.write_text("\n\n".join(parts) + "\n")
+        arguments.out.write_text("\n\n".join(parts) + "\n")
     print(f"written to {arguments.out.name}")
     return failures
 
