@@ -18,8 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from prefix_sharing import write_model
-
+from benchmarks.prefix_sharing import write_model
 from resources.local.provider import LocalProvider
 from resources.messages import Message, Request, Role, Sampling
 from resources.registry import ModelEntry, ProviderName
