@@ -132,8 +132,8 @@ def load_framework(path: Path) -> Framework:
 def load_frameworks(folder: Path) -> dict[str, Framework]:
     """All framework files of a folder by slug, in slug order; hidden files are passed over.
 
-    Raises `InputError` as `load_framework` does, and where a file name cannot be a partition key, two files have one
-    slug, or personas of two files have one id.
+    Raises `InputError` as `load_framework` does, and where a file name cannot be a partition key, or personas of two
+    files have one id.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", place=folder, fix="create it with one YAML file per framework")

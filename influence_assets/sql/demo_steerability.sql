@@ -12,6 +12,6 @@ SELECT
     max(ci_low) FILTER (WHERE score = 'gain') AS gain_low,
     max(ci_high) FILTER (WHERE score = 'gain') AS gain_high
 FROM steerability.summary
-WHERE model = $model AND iteration = 0
+WHERE model = $model AND iteration = 0 AND framework = ''
 GROUP BY method, n_steer
 ORDER BY gain DESC NULLS LAST, method
