@@ -1,0 +1,1 @@
+"""Which internal features carry personality: feature maps, directions, steering, trait tests."""
