@@ -1,7 +1,9 @@
 """The decoder blocks of a `transformers` model, whatever its architecture calls them, and what comes out of them.
 
 The residual stream after block k is the output of module `blocks(model)[k]`. Layers are numbered from 0. A block
-returns a tensor in `transformers` 5, a tuple that begins with one in older code. Imports torch: import inside functions.
+returns a tensor in `transformers` 5, a tuple that begins with one in older code.
+
+Imports torch: import this module inside functions.
 """
 
 from __future__ import annotations
