@@ -17,6 +17,7 @@ from resources.local.weights import adapter_files_hash
 from resources.openai_provider import OpenAIProvider, openai_identity
 from resources.providers import Identity, Provider, ProviderFault
 from resources.registry import ModelEntry, ProviderName
+from resources.steering import Steering, no_steering
 from resources.trying import Patience, Persistence
 from resources.wire import no_adapter
 
@@ -34,11 +35,12 @@ def identity_for(entry: ModelEntry, root: Path) -> Identity:
     return _local(entry, root).identity
 
 
-def static_for(entry: ModelEntry, root: Path, adapter: str | None) -> str:
+def static_for(entry: ModelEntry, root: Path, adapter: str | None, steering: Steering = ()) -> str:
     """The static part of the addresses of a model's questions, with the same needs as `identity_for`."""
     if entry.provider is ProviderName.LOCAL:
         provider = _local(entry, root)
-        return static_part(provider.identity, provider.adapter_hash(adapter))
+        return static_part(provider.identity, provider.adapter_hash(adapter), provider.steering_hash(steering))
+    no_steering(steering)
     if entry.provider is ProviderName.OPENAI and entry.base_url and adapter:
         return static_part(identity_for(entry, root), adapter_files_hash(root / adapter))
     return static_part(identity_for(entry, root), no_adapter(adapter))

@@ -1,8 +1,8 @@
 """Content addresses: what makes two requests the same request.
 
 An address is the sha256 over everything that can change an answer: schema version, provider, model, revision, weights
-hash, base URL, adapter hash, messages, sampling parameters, options, sample index, and the kind of question. The role
-that a model plays is for the ledger alone. The static part is hashed once per model and adapter.
+hash, base URL, adapter hash, steering, messages, sampling parameters, options, sample index, and the kind of question.
+The role that a model plays is for the ledger alone. The static part is hashed once per model, adapter and steering.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ class Kind(StrEnum):
     DRAW = "draw"
 
 
-def static_part(identity: Identity, adapter_hash: str) -> str:
-    """Hash of what is the same for all requests to one model with one adapter."""
-    return sha256_of([SCHEMA_VERSION, *identity_parts(identity), adapter_hash])
+def static_part(identity: Identity, adapter_hash: str, steering_hash: str = "") -> str:
+    """Hash of what is the same for all requests to one model with one adapter and one steering."""
+    # Without a steering the address is what it was before there were any, so old replies are still found.
+    steering = [steering_hash] if steering_hash else []
+    return sha256_of([SCHEMA_VERSION, *identity_parts(identity), adapter_hash, *steering])
 
 
 def identity_parts(identity: Identity) -> list[str]:

@@ -15,6 +15,7 @@ from resources.content import Json
 from resources.messages import Message, Request, Sampling, Status, Usage
 from resources.providers import Chosen, Generated, Identity, ProviderFault
 from resources.registry import ModelEntry
+from resources.steering import Steering, no_steering
 from resources.wire import (
     Secret,
     check_url,
@@ -64,6 +65,10 @@ class AnthropicProvider:
     def adapter_hash(self, adapter: str | None) -> str:
         """Empty; an `InputError` for an adapter, which this protocol cannot carry."""
         return no_adapter(adapter)
+
+    def steering_hash(self, steering: Steering) -> str:
+        """Empty; an `InputError` for a steering, which this protocol cannot carry."""
+        return no_steering(steering)
 
     async def generate(self, request: Request) -> Generated:
         """Text. A refusal is a status; a cut, empty or unreadable answer is a retryable fault.

@@ -20,6 +20,7 @@ from resources.messages import Request, Usage
 from resources.questions import TextQuestion, always_draws, choice_question, draw_questions, text_question
 from resources.registry import ModelEntry, Registry
 from resources.replyfile import connect
+from resources.steering import Steering
 
 _CHARACTERS_PER_TOKEN = 4.0
 _TOKENS_PER_MESSAGE = 4
@@ -65,12 +66,12 @@ def estimate(
     Raises `InputError` for an unknown model or a local model whose files are missing.
     """
     questions: dict[str, tuple[ModelEntry, Request, int]] = {}
-    statics: dict[tuple[str, str | None], str] = {}
+    statics: dict[tuple[str, str | None, Steering], str] = {}
     for plan in planned:
         entry = registry[plan.request.model]
-        key = (entry.name, plan.request.adapter)
+        key = (entry.name, plan.request.adapter, plan.request.steering)
         if key not in statics:
-            statics[key] = static_for(entry, root, plan.request.adapter)
+            statics[key] = static_for(entry, root, plan.request.adapter, plan.request.steering)
         questions |= _addresses(statics[key], entry, plan, draws)
     known = _known(cache_path, list(questions))
     by_model: dict[str, Estimate] = {}

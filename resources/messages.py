@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from resources.steering import Steering
+
 
 class Status(StrEnum):
     """What became of a request. `VOID`: answered, but with too little mass on the valid answers to mean anything."""
@@ -71,6 +73,7 @@ class Sampling(BaseModel):
 class Request:
     """One question to one model. `model` is the registry's name; `adapter` a directory with a LoRA checkpoint.
 
+    `steering` is what is done to the residual stream of a local model while it answers.
     `sample` numbers independent draws of the same question: another index is another address in the cache and
     another seed. `role` is for the ledger alone and is not part of the address.
     """
@@ -81,6 +84,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     sample: int = 0
     adapter: str | None = None
+    steering: Steering = ()
 
 
 @dataclass(frozen=True, slots=True)

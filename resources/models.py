@@ -26,6 +26,7 @@ from resources.errors import InputError
 from resources.messages import OptionProbabilities, Reply, Request
 from resources.questions import ChoiceQuestion, Question, TextQuestion, choice_question, text_question
 from resources.registry import ModelEntry, Registry
+from resources.steering import Steering
 from resources.writer import Seam
 
 __all__ = ["Event", "ModelLayer", "Settings", "identity_of", "open_models"]
@@ -88,7 +89,7 @@ class ModelLayer:
     def __init__(self, registry: Registry, accounts: Accounts, asker: Asker, settings: Settings) -> None:
         self._registry, self._accounts, self._asker, self._settings = registry, accounts, asker, settings
         self._entries: dict[str, ModelEntry] = {}
-        self._static: dict[tuple[str, str | None], str] = {}
+        self._static: dict[tuple[str, str | None, Steering], str] = {}
 
     async def generate(self, request: Request) -> Reply:
         """Text from the model; a status says what became of it."""
@@ -112,11 +113,11 @@ class ModelLayer:
 
     def _text(self, request: Request) -> TextQuestion:
         entry = self._entry(request)
-        return text_question(self._static_part(entry, request.adapter), entry, request)
+        return text_question(self._static_part(entry, request), entry, request)
 
     def _choice(self, request: Request, options: tuple[str, ...]) -> ChoiceQuestion:
         entry = self._entry(request)
-        static, limits = self._static_part(entry, request.adapter), self._settings
+        static, limits = self._static_part(entry, request), self._settings
         return choice_question(static, entry, request, options, void_below=limits.void_below, draws=limits.draws)
 
     def _entry(self, request: Request) -> ModelEntry:
@@ -133,11 +134,12 @@ class ModelLayer:
             )
         return entry
 
-    def _static_part(self, entry: ModelEntry, adapter: str | None) -> str:
-        key = (entry.name, adapter)
+    def _static_part(self, entry: ModelEntry, request: Request) -> str:
+        key = (entry.name, request.adapter, request.steering)
         if key not in self._static:
             provider = self._accounts.provider(entry)
-            self._static[key] = static_part(provider.identity, provider.adapter_hash(adapter))
+            adapter, steering = provider.adapter_hash(request.adapter), provider.steering_hash(request.steering)
+            self._static[key] = static_part(provider.identity, adapter, steering)
         return self._static[key]
 
     async def _answer_many(

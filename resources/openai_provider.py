@@ -18,6 +18,7 @@ from resources.dialect import OFFICIAL_URL, Dialect
 from resources.messages import Estimator, Message, Request, Status, Usage
 from resources.providers import Chosen, Generated, Identity, ProviderFault
 from resources.registry import ModelEntry
+from resources.steering import Steering, no_steering
 from resources.vllm_adapters import ServerAdapters
 from resources.wire import (
     Secret,
@@ -65,6 +66,10 @@ class OpenAIProvider:
     def adapter_hash(self, adapter: str | None) -> str:
         """sha256 of a LoRA checkpoint's files; empty without one. An `InputError` where no server can take one."""
         return self._adapters.hash_of(adapter)
+
+    def steering_hash(self, steering: Steering) -> str:
+        """Empty; an `InputError` for a steering, which this protocol cannot carry."""
+        return no_steering(steering)
 
     async def generate(self, request: Request) -> Generated:
         """Text. A refusal or a filter is a status; a cut, empty or unreadable answer is a retryable fault."""

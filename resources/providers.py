@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from resources.messages import Estimator, Request, Status, Usage
+from resources.steering import Steering
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ class Provider(Protocol):
 
     def adapter_hash(self, adapter: str | None) -> str:
         """sha256 of a LoRA checkpoint's files; empty without one."""
+        ...
+
+    def steering_hash(self, steering: Steering) -> str:
+        """What of a steering belongs to an address; empty for none. An `InputError` where the model has no inside."""
         ...
 
     async def generate(self, request: Request) -> Generated: ...

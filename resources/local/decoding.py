@@ -89,7 +89,9 @@ class Decoder:
                 lane.pool.join(row, None)
             return []
         done: Done = []
-        for wave in self._engine.run(plan([row.prompt for row in rows]), keep=True, setup=lane.setup):
+        prompts, setup = [row.prompt for row in rows], lane.setup
+        whole = plan(prompts, share=not setup.counts_positions)
+        for wave in self._engine.run(whole, keep=True, setup=setup, prompts=[*map(len, prompts)]):
             read = [rows[number] for number in wave.numbers]
             for place, row, token in zip(wave.places, read, draw(read, wave.logits_N_V), strict=True):
                 reply = row.add(token)

@@ -1,8 +1,8 @@
 """Forward passes over segments that share prefixes. Imports torch: import this module inside functions.
 
 `Engine.forward` is the one place where the model is called, `Engine.next_logits` its stand-in for models whose cache is
-of their own kind. Both put on the `Setup` that is asked for (an adapter; a steering would be put on there too); rows of
-another setup need a plan and stored prefixes of their own.
+of their own kind. Both put on the `Setup` that is asked for (an adapter, a steering); rows of another setup need a plan
+and stored prefixes of their own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import torch
 
 from resources.errors import InputError
 from resources.local.adapters import Adapters
+from resources.local.direction_reading import load_push
 from resources.local.masks import Masks
 from resources.local.passes import Counters, Limits, Wave
 from resources.local.prefix import Plan, Segment
 from resources.local.prefix_store import KEEP_FROM, PrefixStore
 from resources.local.setup import BASE, Setup, SetupError
 from resources.local.slots import KeyValues, Scratch, StoredRow
+from resources.local.steering import Hooks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,9 +44,13 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a plan. `scratch` is its own, one for each level: runs may be under way side by side."""
+    """One run of a plan. `scratch` is its own, one for each level: runs may be under way side by side.
+
+    `prompts` are the lengths of the sequences' prompts, where the setup counts positions.
+    """
 
     setup: Setup
+    prompts: Sequence[int]
     keep: bool
     few: bool
     scratch: list[Scratch]
@@ -71,6 +77,7 @@ class Engine:
         self.kv_bytes_per_token = 0
         self.store = PrefixStore(self.limits.prefix_bytes)
         self.adapters = Adapters(self.model, self.limits.adapters)
+        self._steering, self._steered = Hooks(self.model), BASE.steering
         self._idle_scratch: list[list[Scratch]] = []
         self._read: tuple[torch.Tensor, torch.Tensor] | None = None
         head: torch.nn.Module | None = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -111,14 +118,18 @@ class Engine:
         reads: Sequence[tuple[int, int]],
         past: KeyValues | None = None,
         setup: Setup = BASE,
+        prompts: Sequence[int] = (),
     ) -> tuple[torch.Tensor, KeyValues | None]:
         """Runs `segments[i]` after row i of `past`; logits `[len(reads), vocabulary]` at the (row, offset) in `reads`.
 
         Without `past` nothing is kept. With it, the rows get the new keys and values in place. Segments are padded on
-        the right: no real position sees what comes after it, so a pad changes nothing. Raises `SetupError` when the
-        setup cannot be put on.
+        the right: no real position sees what comes after it, so a pad changes nothing. `prompts` are the lengths of the
+        rows' prompts, needed where the setup counts positions. Raises `SetupError` when the setup cannot be put on.
         """
         self._put_on(setup)
+        if setup.counts_positions:
+            before_B = np.zeros(len(segments), dtype=np.int64) if past is None else past.lengths
+            self._say_where(before_B, max(map(len, segments)), prompts)
         lengths_B = np.array([len(segment) for segment in segments])
         n_new = int(lengths_B.max())
         ids_B_S = torch.tensor(
@@ -139,9 +150,12 @@ class Engine:
         return (logits[0] if self._reads_at_head else logits[read]), past
 
     @torch.inference_mode()
-    def next_logits(self, tokens: list[int], cache: Cache, setup: Setup = BASE) -> torch.Tensor:
-        """Logits `[1, vocabulary]` after `tokens`, which follow what is in `cache`; the cache gets them in place."""
+    def next_logits(self, tokens: list[int], cache: Cache, setup: Setup = BASE, prompt: int = 0) -> torch.Tensor:
+        """Logits `[1, vocabulary]` after `tokens`, which follow what is in `cache`; the cache gets them in place.
+        `prompt` is the length of the sequence's prompt, needed where the setup counts positions."""
         self._put_on(setup)
+        if setup.counts_positions:
+            self._say_where(np.array([cache.get_seq_length()]), len(tokens), [prompt])
         ids_1_S = torch.tensor([tokens], device=self.device)
         logits = self.model(input_ids=ids_1_S, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
         assert isinstance(logits, torch.Tensor)
@@ -150,8 +164,18 @@ class Engine:
     def _put_on(self, setup: Setup) -> None:
         try:
             self.adapters.wear(setup.adapter)
+            if setup.steering != self._steered:
+                self._steering.take_off()
+                self._steered = BASE.steering
+                self._steering.put_on([load_push(push) for push in setup.steering])
+                self._steered = setup.steering
         except InputError as error:
             raise SetupError(setup, error) from error
+
+    def _say_where(self, before_B: np.ndarray, n_new: int, prompts: Sequence[int]) -> None:
+        index_B_S = before_B[:, None] + np.arange(n_new)
+        self._steering.places.index_B_S = torch.from_numpy(index_B_S).to(self.device)
+        self._steering.places.prompt_B = torch.tensor(list(prompts), device=self.device)
 
     def _call(self, ids_B_S: torch.Tensor, lengths_B: np.ndarray, past: KeyValues | None) -> torch.Tensor:
         if past is None:
@@ -174,22 +198,28 @@ class Engine:
             row = past.row(0, 1)
             self.kv_bytes_per_token = max(1, row.nbytes)
 
-    def run(self, plan: Plan, *, keep: bool = False, setup: Setup = BASE) -> Iterator[Wave]:
+    def run(
+        self, plan: Plan, *, keep: bool = False, setup: Setup = BASE, prompts: Sequence[int] = ()
+    ) -> Iterator[Wave]:
         """Computes a plan, one forward pass an item; with `keep`, waves hold the keys of what they read.
 
-        Several runs may be under way, in any order of their items. Raises `SetupError` as `forward` does.
+        Where the setup counts positions, `prompts` are the lengths of the sequences' prompts, and the plan must share
+        nothing: a token's place in one prompt is another one in another. Several runs may be under way, in any order of
+        their items. Raises `SetupError` as `forward` does.
         """
         self.counters.unique += plan.unique_tokens
         self.counters.asked += plan.total_tokens
         scratch = self._idle_scratch.pop() if self._idle_scratch else []
-        run = _Run(setup, keep, sum(root.leaves for root in plan.roots) < _MANY, scratch)
+        run = _Run(setup, prompts, keep, sum(root.leaves for root in plan.roots) < _MANY, scratch)
         try:
             yield from self._run(plan, run)
         finally:
             self._idle_scratch.append(scratch)
 
     def _run(self, plan: Plan, run: _Run) -> Iterator[Wave]:
-        fresh, continued = self._starts(plan.roots, run) if self.shares else ([_Task(r, 0) for r in plan.roots], [])
+        fresh, continued = (
+            self._starts(plan.roots, run) if self._shares(run) else ([_Task(r, 0) for r in plan.roots], [])
+        )
         yield from self._level(fresh, None, run, 0)
         for first in range(0, len(continued), 64):
             rows = KeyValues(self.n_layers, np.zeros(0, dtype=np.int64))
@@ -249,7 +279,8 @@ class Engine:
             elif self.shares and (run.keep or run.few or any(segment.children for segment in segments)):
                 rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
             before = np.zeros(len(chunk), dtype=np.int64) if rows is None else rows.lengths
-            logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows, run.setup)
+            prompts = [run.prompts[s.ends[0][1]] for s in segments] if run.setup.counts_positions else ()
+            logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows, run.setup, prompts)
             if rows is not None:
                 self._remember(chunk, rows, run)
             if numbers:
@@ -262,6 +293,9 @@ class Engine:
             ]
             if children:
                 yield from self._level(children, rows, run, depth + 1)
+
+    def _shares(self, run: _Run) -> bool:
+        return self.shares and not run.setup.counts_positions
 
     def _remember(self, chunk: list[_Task], rows: KeyValues, run: _Run) -> None:
         """Stores what many sequences stand on, and everything when there are few."""

@@ -116,6 +116,7 @@ class Pool:
             [(i, 0) for i in range(len(self.rows))],
             self._keys_values,
             self._setup,
+            [len(row.prompt) for row in self.rows],
         )
         return self._advance(draw(self.rows, logits))
 
@@ -151,7 +152,7 @@ class PlainPool(Pool):
         for row in self.rows:
             cache = self._caches.setdefault(id(row), DynamicCache(config=config))
             new = row.tokens[-1:] if cache.get_seq_length() else row.prompt + row.tokens
-            drawn += draw([row], self._engine.next_logits(new, cache, self._setup))
+            drawn += draw([row], self._engine.next_logits(new, cache, self._setup, len(row.prompt)))
         return self._advance(drawn)
 
     def drop(self, row: Row) -> None:

@@ -3,7 +3,7 @@
 The model is loaded at the first request; the identity, which is part of every cache key, comes from the files alone.
 So a run whose replies are all remembered never imports torch. Many requests should be in flight at once (the batcher
 takes thousands): what meets is what shares prefixes and fills batches. One instance of the model serves all requests,
-with whatever adapter each of them names; those with the same adapter, or with none, meet.
+with whatever adapter and steering each of them names; those with the same, or with none, meet.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from resources.local.weights import check_weights, model_directory, weights_hash
 from resources.messages import Request
 from resources.providers import Chosen, Generated, Identity
 from resources.registry import ModelEntry
+from resources.steering import KnownDirections, Steering, steering_hash
 
 if TYPE_CHECKING:
     from resources.local.passes import Counters
@@ -57,6 +58,7 @@ class LocalProvider:
         digest = weights_hash(self._directory, entry, weights, root / "data" / "cache" / "hashes")
         self.identity = Identity("local", entry.model, entry.revision or "", digest)
         self._adapters = KnownAdapters(root)
+        self._directions = KnownDirections(root)
         self._counters: Counters | None = None
         self._batcher = Batcher(self._make_worker)
 
@@ -69,13 +71,21 @@ class LocalProvider:
         found = self._adapters.find(adapter)
         return found.digest if found else ""
 
+    def steering_hash(self, steering: Steering) -> str:
+        """What of a steering belongs to an address: what is done, and the hashes of the direction files, which are
+        looked at once as adapters are."""
+        return steering_hash(self._directions.find(steering))
+
+    def _setup(self, request: Request) -> Setup:
+        return Setup(self._adapters.find(request.adapter), self._directions.find(request.steering))
+
     async def generate(self, request: Request) -> Generated:
         """A sampled reply at the request's own temperature and top_p, from the stream (seed, sample, prompt).
 
         `TRUNCATED` when max_tokens or the model's context ended it. Raises `ProviderFault` when the prompt does not
         fit or the model fails, `InputError` when the files do not make a model or the request's adapter is none of it.
         """
-        return await self._batcher.generate(request, Setup(self._adapters.find(request.adapter)))
+        return await self._batcher.generate(request, self._setup(request))
 
     async def choose(self, request: Request, options: tuple[str, ...]) -> Chosen:
         """The model's own distribution over a closed set of answers, at temperature 1, from the full vocabulary.
@@ -85,7 +95,7 @@ class LocalProvider:
         that the tokenizer cannot write or tell apart. Numbers have six decimals: what a matrix product adds up depends
         on the shape of the batch in the last bits (in float64 far below that), and a rerun must give the same bytes.
         """
-        chosen = await self._batcher.choose(request, options, Setup(self._adapters.find(request.adapter)))
+        chosen = await self._batcher.choose(request, options, self._setup(request))
         return replace(
             chosen,
             probabilities=tuple(round(p, DECIMALS) for p in chosen.probabilities),

@@ -136,7 +136,9 @@ class Worker:
         if waiting:  # the rest goes behind the other setups
             self._new[setup] = waiting
         if sequences:
-            for wave in self.engine.run(plan(sequences, share=self.engine.shares), setup=setup):
+            share = self.engine.shares and not setup.counts_positions
+            prompts = [question.prompt_tokens for question, _ in reads]
+            for wave in self.engine.run(plan(sequences, share=share), setup=setup, prompts=prompts):
                 self._read_wave(wave, reads)
                 yield
 
