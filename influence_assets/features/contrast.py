@@ -89,8 +89,8 @@ def _texts_of(factor: Factor, name: str, stock: _Stock) -> list[_Text]:
     found = list(_own(factor, category, stock.seed))
     if not (stock.own_alone and len(found) >= ENOUGH_OWN):
         found += [
-            _Text(half, Source.FIXED, f"frame {frame}", stock.frames.fill(frame, category.about))
-            for frame, half in stock.half_of_frame.items()
+            _Text(stock.half_of_frame[frame], Source.FIXED, f"frame {frame}", stock.frames.fill(frame, category.about))
+            for frame in stock.frames.names
         ]
         found += [
             _Text(half, Source.GENERATED, None, background.text)
@@ -107,7 +107,7 @@ def _texts_of(factor: Factor, name: str, stock: _Stock) -> list[_Text]:
 def _own(factor: Factor, category: Category, seed: int) -> Iterator[_Text]:
     # Lists of one length are split alike, so that what stands at the same place of two categories stays together.
     places = [str(place) for place in range(len(category.texts.either))]
-    half_of_place = _split(places, seed, factor.name)
+    half_of_place = _split(places, seed, f"texts of {factor.name}")
     for stated, place, text in category.texts.located():
         half = stated or half_of_place[str(place)]
         yield _Text(half, Source.FILE, f"{stated.value if stated else 'text'} {place}", text)
