@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from influence_assets.features.backgrounds import Half, Kind, chosen, load_backgrounds, of_kind
+from influence_assets.features.backgrounds import Factor, Half, Kind, chosen, load_backgrounds, of_kind
 from influence_assets.personas.words import words_of
 from resources.errors import InputError
 from tests.features.stimulus_files import DATA, TEMPER, write_set
@@ -32,7 +32,7 @@ def test_the_shipped_sets_have_the_factors_that_the_design_names() -> None:
 
 
 @pytest.mark.parametrize("factor", SHIPPED, ids=lambda factor: factor.name)
-def test_every_shipped_phrase_fits_into_its_sentences(factor) -> None:
+def test_every_shipped_phrase_fits_into_its_sentences(factor: Factor) -> None:
     for category in factor.categories.values():
         assert BEGINS.match(category.about), category.about
         assert not PRONOUNS & set(words_of(category.about)), category.about
@@ -40,7 +40,7 @@ def test_every_shipped_phrase_fits_into_its_sentences(factor) -> None:
 
 
 @pytest.mark.parametrize("factor", of_kind(SHIPPED, Kind.TRAIT), ids=lambda factor: factor.name)
-def test_texts_of_both_poles_are_as_many_and_as_long(factor) -> None:
+def test_texts_of_both_poles_are_as_many_and_as_long(factor: Factor) -> None:
     high, low = (factor.categories[pole].texts.either for pole in ("high", "low"))
     assert len(high) == len(low) == 12
     differences = [len(words_of(h)) - len(words_of(lo)) for h, lo in zip(high, low, strict=True)]

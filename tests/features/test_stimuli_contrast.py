@@ -145,11 +145,11 @@ def test_biographies_speak_for_their_keywords_and_have_one_half() -> None:
     assert all(len(halves) == 1 for halves in by_text.values())
     keywords_of = {item.text: item.keywords for item in told}
     assert all(keywords_of[row.text][row.factor] == row.category for row in generated)
-    for item in LONG_TERM:
-        for category in item.categories:
-            mine = [row for row in generated if (row.factor, row.category) == (item.name, category)]
-            selection, heldout = counts(mine)
-            assert abs(selection - heldout) <= max(4, len(mine) / 3)
+    surplus = Counter()
+    for row in generated:
+        surplus[row.factor, row.category] += 1 if row.half == "selection" else -1
+    # Sums of 12 to 32 over twelve seeds; coins give 48 to 144.
+    assert sum(map(abs, surplus.values())) <= 40
     shuffled = contrast_texts(LONG_TERM, FRAMES, told[::-1], model="m", seed=1)
     assert shuffled == rows
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influence_assets.features.backgrounds import Kind, load_backgrounds
+from influence_assets.features.backgrounds import Factor, Kind, load_backgrounds
 from influence_assets.features.keyword_sets import KeywordSet, keyword_sets
 from resources.errors import InputError
 from tests.features.stimulus_files import DATA, factor
@@ -19,7 +19,7 @@ from tests.features.stimulus_files import DATA, factor
 LONG_TERM = load_backgrounds(DATA, ["long_term"])
 
 
-def factors_of(sizes: list[int]):
+def factors_of(sizes: list[int]) -> list[Factor]:
     return [factor(f"f{i}", [f"c{j}" for j in range(size)]) for i, size in enumerate(sizes)]
 
 

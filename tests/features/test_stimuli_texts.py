@@ -14,7 +14,7 @@ from influence_assets.features.background_texts import background_id, fixed_back
 from influence_assets.features.backgrounds import load_backgrounds
 from influence_assets.features.biographies import Biographer, BiographyPrompts, biographies
 from influence_assets.features.frames import load_frames
-from influence_assets.features.keyword_sets import Keyword, keyword_sets
+from influence_assets.features.keyword_sets import Keyword, KeywordSet, keyword_sets
 from influence_assets.features.stimulus_tables import BACKGROUNDS, Background, Source
 from influence_assets.rows import from_frame, to_frame
 from resources.asking import Progress
@@ -82,7 +82,9 @@ def _id(request: Request) -> str:
     return sha256_of([request.model, [m.content for m in request.messages], request.sample])[:16]
 
 
-def run(models: Writers, sets=SETS, retries: int = 2, on_progress: Progress | None = None) -> list[Background]:
+def run(
+    models: Writers, sets: Sequence[KeywordSet] = SETS, retries: int = 2, on_progress: Progress | None = None
+) -> list[Background]:
     biographer = Biographer("m", "writer", "judge", BIOGRAPHY, seed=4, retries=retries)
     return asyncio.run(biographies(sets, FACTORS, biographer, models, on_progress))
 
