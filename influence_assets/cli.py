@@ -245,6 +245,15 @@ def train(out: Path | None, seed: int, steps: int | None) -> None:
 
 
 @organism.command()
+def instruments() -> None:
+    """Write the organism's contrast texts, trait items and neutral texts anew from its world."""
+    from influence_assets.organism.instruments import write_instruments
+
+    for path in write_instruments(_project().data):
+        click.echo(path)
+
+
+@organism.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for its projects; .loop-study when absent.")
 def study(out: Path | None) -> None:
     """Train the organism on ratings: two methods, with and without veto, three iterations, three seeds.
