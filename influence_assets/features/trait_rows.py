@@ -104,8 +104,10 @@ def _by_item(answers: Sequence[TraitAnswer]) -> tuple[tuple[str, ...], list[list
     """The names of the orders, and for each item its answers in that order."""
     items: dict[str, dict[str, TraitAnswer]] = {}
     for one in answers:
-        if items.setdefault(one.item_id, {}).setdefault(one.order, one) is not one:
+        found = items.setdefault(one.item_id, {})
+        if one.order in found:
             raise ValueError(f"{one.condition}: two answers to {one.item_id} in the order {one.order}")
+        found[one.order] = one
     orders = tuple(sorted({one.order for one in answers}))
     for item_id, found in items.items():
         if len(found) < len(orders):
