@@ -26,13 +26,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from influence_assets.features.item_sets import Kind, set_folder
 from resources.content import sha256_of
 from resources.errors import InputError
 from resources.yamlfiles import load_yaml, problem_at
-
-OWN = Path("trait_items")
-IMPORTED = Path("imports") / "trait_items"
-"""Where sets lie, from the data folder."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -119,15 +116,10 @@ def load_items(data: Path, sets: Sequence[str], *, seed: int = 0) -> tuple[Trait
     listed), a set without files, a file that is not as it should be (with its line), an id that stands twice over all
     sets.
     """
-    folders = _folders(data)
     items: list[TraitItem] = []
     owner: dict[str, Path] = {}
     for name in dict.fromkeys(sets):
-        # Names are looked up, never put together to a path, so that none can lead elsewhere.
-        if name not in folders:
-            there = ", ".join(sorted(folders)) or "none"
-            raise InputError("no such set of trait items", place=data / OWN, value=name, fix=f"there are: {there}")
-        for path, file in _files(folders[name]):
+        for path, file in _files(set_folder(data, Kind.TRAIT_ITEMS, name)):
             for entry in file.items:
                 if entry.id in owner:
                     problem, fix = f"the id is in {owner[entry.id]} too", "rename one of the items"
@@ -141,17 +133,6 @@ def halves(trait: str, ids: Sequence[str], *, seed: int) -> dict[str, Half]:
     """A half for every id: the half of them (rounded down) whose seeded hash is smallest is for selection."""
     drawn = set(sorted(ids, key=lambda one: sha256_of(["trait item", seed, trait, one]))[: len(ids) // 2])
     return {one: Half.SELECTION if one in drawn else Half.HELDOUT for one in ids}
-
-
-def _folders(data: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for root in (data / OWN, data / IMPORTED):
-        for folder in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
-            if folder.name in found:
-                problem = f"{found[folder.name]} is a set of this name too"
-                raise InputError(problem, place=folder, fix="rename one of the two folders")
-            found[folder.name] = folder
-    return found
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, TraitFile]]:

@@ -117,7 +117,7 @@ def hard_shares(forward_N_4: Floats, reverse_N_4: Floats) -> NDArray[np.float64]
 def hard_high(shares_N_4: Floats) -> NDArray[np.float64]:
     """[N]: 1 where the largest of high1, high2, low1, low2 (the first of equals) is a high option, 0 where it is a low
     one, nan where the shares are: the label of the published trait test."""
-    known_N = np.isfinite(shares_N_4).all(axis=1)
+    known_N = _answered(shares_N_4)
     largest_N = np.argmax(np.where(known_N[:, None], shares_N_4, 0.0), axis=1)
     return np.where(known_N, (largest_N <= Option.HIGH2).astype(np.float64), np.nan)
 
@@ -147,8 +147,8 @@ def trait_score(
     )
 
 
-def _answered(shares_N_O_4: Floats) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(shares_N_O_4).all(axis=2))
+def _answered(shares_x_4: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(shares_x_4).all(axis=-1))
 
 
 def _status(answered: bool, light: bool, statuses: Sequence[Status]) -> Status:
