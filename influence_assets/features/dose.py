@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from influence_assets.stats.intervals import LEVEL, Interval
 from influence_assets.stats.resampling import bootstrap_mean
@@ -93,6 +92,8 @@ def spearman(x_C: Floats, y_C: Floats) -> float:
     x, y = _known(x_C, y_C)
     if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return _NAN
+    from scipy import stats  # slow to import
+
     return float(stats.spearmanr(x, y).statistic)
 
 
