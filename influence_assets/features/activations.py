@@ -1,0 +1,135 @@
+"""Activations of texts, layer by layer: computed once per checkpoint and text, kept in files, read by all that follows.
+
+A text runs alone or in any batch with the same result up to rounding (right padding under a causal mask), and what is
+kept is float32 of whatever the model computes in. Nothing beyond the last wanted layer is computed.
+
+Imports torch: import this module inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from influence_assets.features.pooling import Pooling
+from resources.errors import InputError
+from resources.local.blocks import block_at, stream_of
+from resources.local.opened import OpenModel
+
+TOKENS_PER_PASS = 4096
+
+
+class Span(NamedTuple):
+    """Token ids, of which those from `start` on are the text; what is before is only read."""
+
+    ids: tuple[int, ...]
+    start: int = 0
+
+
+class Activations(NamedTuple):
+    """`acts_N_D` of one layer, a row per text (per token with `Pooling.TOKENS`; text i has rows
+    `offsets[i]:offsets[i + 1]`), and the mean norm of the stream over all tokens of the texts."""
+
+    acts_N_D: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    scale: float
+
+
+class _Enough(Exception):
+    """The last wanted layer has run."""
+
+
+def activations(
+    opened: OpenModel, spans: Sequence[Span], layers: Sequence[int], pooling: Pooling
+) -> dict[int, Activations]:
+    """Block outputs of every text at every layer.
+
+    Raises `InputError` for a layer that the model lacks, a text without tokens, or one longer than the model's context.
+    """
+    _check(opened, spans)
+    lengths = np.array([len(span.ids) - span.start for span in spans], dtype=np.int64)
+    rows = lengths if pooling is Pooling.TOKENS else np.ones_like(lengths)
+    offsets = np.concatenate([[0], np.cumsum(rows)])
+    kept = {layer: np.empty((int(offsets[-1]), opened.width), dtype=np.float32) for layer in layers}
+    norms = dict.fromkeys(layers, 0.0)
+    for batch in _batches(spans):
+        with torch.inference_mode(), _caught(opened, layers) as streams:
+            _run(opened, [spans[i].ids for i in batch])
+        for layer, stream_B_S_D in streams.items():
+            for row, i in enumerate(batch):
+                own_S_D = stream_B_S_D[row, spans[i].start : len(spans[i].ids)]
+                norms[layer] += float(own_S_D.norm(dim=-1).sum())
+                kept[layer][offsets[i] : offsets[i + 1]] = _pooled(own_S_D, pooling).float().cpu().numpy()
+    return {layer: Activations(kept[layer], offsets, norms[layer] / float(lengths.sum())) for layer in layers}
+
+
+def text_span(opened: OpenModel, text: str) -> Span:
+    """A text by itself, with what the tokenizer puts at the start of a text."""
+    ids, bare = opened.chat.encode(text, special=True), opened.chat.encode(text)
+    return Span(tuple(ids), max(0, len(ids) - len(bare)))
+
+
+def _pooled(own_S_D: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    if pooling is Pooling.LAST:
+        return own_S_D[-1:]
+    return own_S_D.mean(dim=0, keepdim=True) if pooling is Pooling.MEAN else own_S_D
+
+
+def _check(opened: OpenModel, spans: Sequence[Span]) -> None:
+    for number, span in enumerate(spans):
+        if not 0 <= span.start < len(span.ids):
+            raise InputError("has no tokens", field=f"text {number}", value=span.ids[:8], fix="leave it out")
+        if opened.context is not None and len(span.ids) > opened.context:
+            raise InputError(
+                f"is {len(span.ids)} tokens long; the model's context is {opened.context}",
+                field=f"text {number}",
+                fix="shorten it",
+            )
+
+
+def _batches(spans: Sequence[Span]) -> Iterator[list[int]]:
+    """Texts of like length together."""
+    batch: list[int] = []
+    for i in sorted(range(len(spans)), key=lambda i: len(spans[i].ids)):
+        if batch and (len(batch) + 1) * len(spans[i].ids) > TOKENS_PER_PASS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _run(opened: OpenModel, rows: Sequence[tuple[int, ...]]) -> None:
+    width = max(map(len, rows))
+    ids_B_S = torch.tensor([[*row, *row[-1:] * (width - len(row))] for row in rows], device=opened.device)
+    try:
+        opened.model.base_model(input_ids=ids_B_S, use_cache=False)
+    except _Enough:
+        return
+
+
+@contextmanager
+def _caught(opened: OpenModel, layers: Sequence[int]) -> Iterator[dict[int, torch.Tensor]]:
+    """The streams after the wanted blocks, by layer, once a forward pass has run inside of this context."""
+    streams: dict[int, torch.Tensor] = {}
+    last = max(layers)
+
+    def catch(layer: int):  # type: ignore[no-untyped-def]
+        def hook(_module: torch.nn.Module, _args: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+            streams[layer] = stream_of(output)
+            if layer == last:
+                raise _Enough
+
+        return hook
+
+    hooks = [block_at(opened.model, layer).module.register_forward_hook(catch(layer)) for layer in layers]
+    try:
+        yield streams
+    finally:
+        for hook in hooks:
+            hook.remove()
