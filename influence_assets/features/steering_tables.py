@@ -17,7 +17,7 @@ _DIRECTION = (
     Column("factor", "VARCHAR", "factor of data/backgrounds that the direction is of"),
     Column("category", "VARCHAR", "category that adding the vector moves toward"),
     Column("method", "VARCHAR", "how it was found; prompt: the category's description as system message"),
-    Column("number", "INTEGER", "number in a series of directions (random, shuffled), from 0"),
+    Column("index", "INTEGER", "number in a series of directions (random, shuffled), from 0"),
 )
 
 ACTIVATIONS = Table(
@@ -157,7 +157,7 @@ class SteeringRow:
     factor: str
     category: str
     method: str
-    number: int
+    index: int
     condition: str
     coefficient: float
     positions: str
@@ -185,7 +185,7 @@ class DoseRow:
     factor: str
     category: str
     method: str
-    number: int
+    index: int
     trait: str
     n_coefficients: int
     spearman: float | None
