@@ -152,8 +152,8 @@ def test_wrong_activations_say_both_numbers() -> None:
         Contrast(layer=0, sides=Sides(rows, rows), sae=SaeLatents(np.ones((2, 3)), *[np.ones(2)] * 3))
     with pytest.raises(InputError, match="1 values of difference for 2 decoder rows"):
         SaeLatents(np.ones((2, 3)), np.ones(2), np.ones(1), np.ones(2))
+    sides = Sides(rows[:3], 2 * rows[:3])
     with pytest.raises(InputError, match="too few examples to choose a layer"):
-        sides = Sides(rows[:3], 2 * rows[:3])
         METHODS["persona_vector"].find(Contrast(layer=0, sides=sides, by_layer={0: sides, 1: sides}))
 
 
