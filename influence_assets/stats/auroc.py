@@ -32,6 +32,13 @@ class Intervals(NamedTuple):
     high_F: Float64s
 
 
+def chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of columns that hold about `CHUNK_VALUES` values each."""
+    width = max(1, CHUNK_VALUES // max(rows, 1))
+    for start in range(0, columns, width):
+        yield slice(start, min(start + width, columns))
+
+
 def aurocs(values_N_F: Floats, member_C_N: Booleans) -> Float64s:
     """[C, F]: for each class and column, the probability that a random member lies above a random other, ties half.
 
@@ -46,7 +53,7 @@ def aurocs(values_N_F: Floats, member_C_N: Booleans) -> Float64s:
     size_C = member_C_N.sum(axis=1).astype(np.float64)
     lowest_C = size_C * (size_C + 1) / 2
     with np.errstate(invalid="ignore"):
-        for part in _chunks(rows, columns):
+        for part in chunks(rows, columns):
             ranks_F_N = _ranks(values_N_F[:, part].T)
             above_C_F = member_C_N.astype(np.float64) @ ranks_F_N.T - lowest_C[:, None]
             result_C_F[:, part] = above_C_F / (size_C * (rows - size_C))[:, None]
@@ -70,7 +77,7 @@ def auroc_intervals(positive_N_F: Floats, negative_M_F: Floats, level: float = L
         nothing_F = np.full(columns, np.nan)
         return Intervals(nothing_F, nothing_F.copy(), nothing_F.copy())
     value_F, variance_F = np.empty(columns), np.empty(columns)
-    for part in _chunks(n + m, columns):
+    for part in chunks(n + m, columns):
         value_F[part], variance_F[part] = _delong(positive_N_F[:, part], negative_M_F[:, part])
     z = NormalDist().inv_cdf(0.5 + level / 2)
     low_F, high_F = _logit_ends(value_F, variance_F, z)
@@ -79,12 +86,6 @@ def auroc_intervals(positive_N_F: Floats, negative_M_F: Floats, level: float = L
         np.minimum(low_F, _score_end(value_F, np.zeros(columns), n, m, z)),
         np.maximum(high_F, _score_end(value_F, np.ones(columns), n, m, z)),
     )
-
-
-def _chunks(rows: int, columns: int) -> Iterator[slice]:
-    width = max(1, CHUNK_VALUES // max(rows, 1))
-    for start in range(0, columns, width):
-        yield slice(start, min(start + width, columns))
 
 
 def _ranks(values_F_N: Floats) -> Float64s:
