@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_assets.features.direction_contrast import Found
-from influence_assets.features.direction_files import Direction, Stream, checked_vector, direction_of
+from influence_assets.features.found_directions import Stream, direction_of
+from resources.direction_files import Direction, checked_vector
 from resources.durable import move, scratch, sync
 from resources.errors import InputError, one_line
 

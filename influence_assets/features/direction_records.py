@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from influence_assets.features.direction_files import Direction
 from influence_assets.features.feature_map import MappedLatent
 from influence_assets.stats.intervals import Interval
+from resources.direction_files import Direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,7 @@ def steering_rows(sweep: Sweep, trials: Sequence[Trial]) -> list[SteeringRow]:
 
 def dose_rows(sweep: Sweep, subjects: Sequence[Subject]) -> list[DoseRow]:
     """Rows of `features.dose_response`: every tried direction or prompt of a trait, on that trait."""
-    nulls = {
-        method: [subject for subject in subjects if subject.method == method] for method in (RANDOM, SHUFFLED)
-    }
+    nulls = {method: [subject for subject in subjects if subject.method == method] for method in (RANDOM, SHUFFLED)}
     return [
         _dose_row(sweep, subject, nulls)
         for subject in subjects

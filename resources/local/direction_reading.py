@@ -14,13 +14,13 @@ def load_push(push: FoundPush) -> LoadedPush:
     direction = read_direction(push.path)
     push.check_unchanged()
     reader = None
-    if direction.reader is not None:
-        weight_D = torch.from_numpy(direction.reader.weight_D)
-        reader = Reader(weight_D, direction.reader.bias, direction.reader.threshold)
+    if direction.reading is not None:
+        weight_D = torch.from_numpy(direction.reading.weight_D)
+        reader = Reader(weight_D, direction.reading.bias, direction.reading.threshold)
     return LoadedPush(
-        layer=direction.layer,
+        layer=direction.origin.layer,
         vector_D=torch.from_numpy(direction.vector_D),
-        strength=push.coefficient * direction.scale,
+        strength=push.coefficient * direction.origin.scale,
         mode=push.mode,
         positions=push.positions,
         reader=reader,

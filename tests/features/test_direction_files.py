@@ -23,14 +23,8 @@ from influence_assets.features.control_vectors import (
     write_control_vectors,
 )
 from influence_assets.features.direction_contrast import Found
-from influence_assets.features.direction_files import (
-    Direction,
-    Sign,
-    Stream,
-    direction_of,
-    read_direction,
-    write_direction,
-)
+from influence_assets.features.found_directions import Stream, direction_of
+from resources.direction_files import Direction, Reading, Sign, read_direction, write_direction
 from resources.errors import InputError
 
 WIDTH = 8
@@ -134,7 +128,7 @@ def test_another_width_says_both_numbers_and_a_missing_file_says_so(tmp_path: Pa
     with pytest.raises(InputError, match=r"gone\.safetensors: the file cannot be read"):
         read_direction(tmp_path / "gone.safetensors")
     save_file({"vector": np.ones(3), "more": np.ones(2)}, path)
-    with pytest.raises(InputError, match=r"must be one tensor, `vector` \(got \['more', 'vector'\]\)"):
+    with pytest.raises(InputError, match=r"must be one tensor, `vector`.* \(got \['more', 'vector'\]\)"):
         read_direction(path)
 
 
@@ -297,3 +291,14 @@ def test_an_array_that_claims_to_be_endless_is_refused(tmp_path: Path) -> None:
         path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + field)
         with pytest.raises(InputError, match="cannot be read as GGUF"):
             read_control_vectors(path)
+
+
+def test_what_a_latent_reads_is_kept_with_it(tmp_path: Path) -> None:
+    plain = direction()
+    weight_D = np.arange(WIDTH, dtype=np.float64)
+    read = Direction(plain.origin, plain.vector_D, reading=Reading(weight_D, -0.5, 0.25))
+    assert read.sha256 != plain.sha256
+    back = read_direction(write_direction(read, tmp_path)).reading
+    assert back is not None
+    assert (back.bias, back.threshold) == (-0.5, 0.25)
+    np.testing.assert_array_equal(back.weight_D, weight_D)

@@ -11,14 +11,15 @@ import pytest
 
 from influence_assets.features.direction_checks import heldout_auroc, opposite_cosine
 from influence_assets.features.direction_contrast import Contrast, Sides
-from influence_assets.features.direction_files import Stream, direction_of, write_direction
 from influence_assets.features.direction_records import DirectionRow, FeatureMapRow, direction_row, feature_map_rows
 from influence_assets.features.direction_tables import DIRECTIONS, SAE_FEATURE_MAP, TABLES
 from influence_assets.features.feature_labels import FactorLabels
 from influence_assets.features.feature_map import MapSettings, feature_map
+from influence_assets.features.found_directions import Stream, direction_of
 from influence_assets.rows import from_frame, to_frame
 from influence_assets.stats.intervals import Interval
 from influence_assets.stats.ranks import auc
+from resources.direction_files import write_direction
 from resources.errors import InputError
 from resources.warehouse import Provenance, Warehouse
 from tests.features.direction_world import METHODS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from resources.adapters import KnownAdapters
 from resources.addresses import static_part
 from resources.anthropic_provider import AnthropicProvider
-from resources.direction_files import Direction, Reading, read_direction, write_direction
+from resources.direction_files import Direction, Origin, Reading, Sign, write_direction
 from resources.errors import InputError
 from resources.local.adapters import Adapters
 from resources.local.chat import Chat
@@ -34,6 +33,13 @@ RATINGS = ("1", "2", "10")
 USERS = ("would you say the red row ?", "would you say the red one ?", "would you say a blue kind row ? yes or no")
 
 
+def keep(path: Path, layer: int, vector: np.ndarray, scale: float = 1.0, reading: Reading | None = None) -> None:
+    """A direction file under a name of its own."""
+    origin = Origin(model="m", iteration=0, layer=layer, hook="", factor="f", category="high", method="probe", index=0,
+                    sae="", sign=Sign.CATEGORY, norm=1.0, scale=scale)  # fmt: skip
+    write_direction(Direction(origin, vector, reading=reading), path.parent).replace(path)
+
+
 @pytest.fixture(scope="module")
 def root(models, tmp_path_factory) -> Path:
     """A project with one direction for the first two layers each, and an adapter for a llama."""
@@ -42,7 +48,7 @@ def root(models, tmp_path_factory) -> Path:
     for layer in (0, 1):
         v, w = rng.normal(size=32), rng.normal(size=32)
         reader = Reading(w, 0.1, 0.2) if layer else None
-        write_direction(root / f"d{layer}.safetensors", Direction(layer, v / np.linalg.norm(v), 2.0, reader=reader))
+        keep(root / f"d{layer}.safetensors", layer, v / np.linalg.norm(v), 2.0, reader)
     write_adapter(models("llama"), root / "lora")
     return root
 
@@ -147,8 +153,8 @@ def test_what_cannot_be_steered_says_so(models, entry, root, tmp_path, monkeypat
     with pytest.raises(InputError, match=r"no such direction file"):
         provider.steering_hash((Push("none.safetensors", 1.0),))
     other = LocalProvider(entry(models("llama")), tmp_path)
-    write_direction(tmp_path / "far.safetensors", Direction(7, np.eye(32)[0], 1.0))
-    write_direction(tmp_path / "narrow.safetensors", Direction(0, np.eye(8)[0], 1.0))
+    keep(tmp_path / "far.safetensors", 7, np.eye(32)[0])
+    keep(tmp_path / "narrow.safetensors", 0, np.eye(8)[0])
     with pytest.raises(InputError, match=r"the model llama has 2 layers"):
         asyncio.run(_all(other, [ask(USERS[0], (Push("far.safetensors", 1.0),))]))
     with pytest.raises(InputError, match=r"does not fit a model of width 32"):
@@ -156,36 +162,9 @@ def test_what_cannot_be_steered_says_so(models, entry, root, tmp_path, monkeypat
 
 
 def test_a_file_that_changed_meanwhile_is_refused(models, entry, tmp_path) -> None:
-    write_direction(tmp_path / "d.safetensors", Direction(0, np.eye(32)[0], 1.0))
+    keep(tmp_path / "d.safetensors", 0, np.eye(32)[0])
     provider = LocalProvider(entry(models("llama")), tmp_path)
     provider.steering_hash((Push("d.safetensors", 1.0),))
-    write_direction(tmp_path / "d.safetensors", Direction(0, np.eye(32)[1], 1.0))
+    keep(tmp_path / "d.safetensors", 0, np.eye(32)[1])
     with pytest.raises(InputError, match="changed while it was in use"):
         asyncio.run(_all(provider, [ask(USERS[0], (Push("d.safetensors", 1.0),))]))
-
-
-def test_direction_files_round_trip_and_refuse_damage(tmp_path) -> None:
-    path = tmp_path / "d.safetensors"
-    v = np.random.default_rng(1).normal(size=16)
-    direction = Direction(
-        3, v / np.linalg.norm(v), 4.5, 0.25, (("factor", "age"), ("method", "probe")), Reading(v, -0.5, 0.1)
-    )
-    write_direction(path, direction)
-    first, back = path.read_bytes(), read_direction(path)
-    assert (back.layer, back.scale, back.norm, back.about) == (3, 4.5, 0.25, direction.about)
-    np.testing.assert_array_equal(back.vector_D, direction.vector_D)
-    assert back.reader is not None
-    np.testing.assert_array_equal(back.reader.weight_D, v)
-    write_direction(path, direction)
-    assert path.read_bytes() == first
-    rng = np.random.default_rng(0)
-    for number in range(200):
-        broken = bytearray(first)
-        if number % 2:
-            broken = broken[: rng.integers(0, len(first))]
-        else:
-            for at in rng.integers(0, 300, 4):
-                broken[at] = rng.integers(0, 256)
-        path.write_bytes(bytes(broken))
-        with contextlib.suppress(InputError):  # anything else would be a traceback
-            read_direction(path)
