@@ -89,7 +89,9 @@ class ActivationStream:
 
     def first(self) -> torch.Tensor:
         """`acts_N_D` of everything in the first buffer: what the scale of activations is estimated from."""
-        return self._activations(next(training_order(self._chats, self._batch_size, self._buffer_tokens, self._seed)).rows)
+        return self._activations(
+            next(training_order(self._chats, self._batch_size, self._buffer_tokens, self._seed)).rows
+        )
 
     def _activations(self, rows: Ints) -> torch.Tensor:
         name = rows.tobytes()

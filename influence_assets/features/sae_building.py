@@ -35,8 +35,10 @@ class Reads:
     width: int
 
 
-def build_trainer(settings: SaeSettings, reads: Reads, device: torch.device) -> SAETrainer[TrainingSAE, TrainingSAEConfig]:
-    """A trainer before its first step. Weights depend on the settings' seed alone; torch's own state is left as it was."""
+def build_trainer(
+    settings: SaeSettings, reads: Reads, device: torch.device
+) -> SAETrainer[TrainingSAE, TrainingSAEConfig]:
+    """A trainer before its first step. Its weights depend on the seed alone; torch's own state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         sae = _sae(settings, reads)
@@ -56,8 +58,9 @@ def build_trainer(settings: SaeSettings, reads: Reads, device: torch.device) -> 
 
 def start_at_data(trainer: SAETrainer[TrainingSAE, TrainingSAEConfig], acts_N_D: torch.Tensor) -> None:
     """Set the scale and the decoder's bias from raw activations. Raises `InputError` when they do not vary."""
-    mean_D = acts_N_D.double().mean(dim=0)
-    spread = sum(float((part.double() - mean_D).square().sum()) for part in acts_N_D.split(4096)) / len(acts_N_D)
+    mean_D = acts_N_D.mean(dim=0, dtype=torch.float64)
+    parts = [acts_N_D[start : start + 4096] for start in range(0, len(acts_N_D), 4096)]  # doubles of all take memory
+    spread = sum(float((part.double() - mean_D).square().sum()) for part in parts) / len(acts_N_D)
     if not math.isfinite(spread) or spread == 0.0:
         problem = "the activations of these chats do not vary" if spread == 0.0 else "the activations are not finite"
         raise InputError(problem, field="layer", fix="choose another layer, or look at the model and the chats")

@@ -50,11 +50,14 @@ class SaeSettings(BaseModel):
     layer: int = Field(ge=0, description="the block whose output is encoded, 0 the first")
     architecture: Architecture = Architecture.TOPK
     width: int = Field(default=512, ge=2, le=2**24, description="number of latents")
-    k: float | None = Field(default=None, gt=0, description="latents that are on per token: topk, batchtopk, matryoshka")
+    k: float | None = Field(
+        default=None, gt=0, description="latents that are on per token: topk, batchtopk, matryoshka"
+    )
     l0: float | None = Field(default=None, gt=0, description="weight of the number of latents that are on: jumprelu")
     l1: float | None = Field(default=None, gt=0, description="weight of the sum of the latents: standard")
     levels: tuple[int, ...] = Field(
-        default=(), description="matryoshka: nested widths, the last the whole; a quarter, a half, the whole when absent"
+        default=(),
+        description="matryoshka: nested widths, the last the whole; a quarter, a half, the whole when absent",
     )
     tokens: int = Field(default=200_000, ge=1, description="tokens trained on; the text is gone through again if short")
     batch_size: int = Field(default=512, ge=2, description="tokens per step")
@@ -66,7 +69,9 @@ class SaeSettings(BaseModel):
     )
     context_size: int = Field(default=1024, ge=2, description="chats are cut to so many tokens")
     skip_first: int = Field(
-        default=1, ge=0, description="tokens at the start of a chat that are left out: many models park huge norms there"
+        default=1,
+        ge=0,
+        description="tokens at the start of a chat that are left out: many models park huge norms there",
     )
     buffer_mb: int = Field(default=256, ge=1, le=2**20, description="activations in memory, among which is shuffled")
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -29,11 +29,12 @@ TOKENS_PER_PASS = 4096
 class ChatTokens:
     """Chats as token ids.
 
-    The first `skip_first` tokens of each are read by the model but not learned from; the rest "count". `n_cut` chats
-    were longer than the context and lost their ends.
+    The first `skip_first` tokens of each are read by the model but not learned from; the rest "count". Predictions are
+    scored of the tokens behind the first `prompts[row]`. `n_cut` chats were longer than the context and lost their ends.
     """
 
     rows: tuple[tuple[int, ...], ...]
+    prompts: tuple[int, ...]
     skip_first: int
     n_cut: int
 
@@ -49,36 +50,46 @@ class ChatTokens:
 
     @cached_property
     def sha256(self) -> str:
-        """Names the tokens and what counts of them."""
+        """Names the tokens and what counts of them, which is what training depends on."""
         return sha256_of({"rows": self.rows, "skip_first": self.skip_first})
 
 
-def chat_tokens(chats: Sequence[Sequence[int]], context_size: int, skip_first: int = 1) -> ChatTokens:
+def chat_tokens(
+    chats: Sequence[Sequence[int]], context_size: int, skip_first: int = 1, prompts: Sequence[int] | None = None
+) -> ChatTokens:
     """Chats cut to `context_size` tokens; those with nothing behind the first `skip_first` are left out.
 
-    Raises `InputError` when nothing is left, or for a negative token id.
+    `prompts` are the lengths of what the model is told in each chat: its predictions are scored behind that alone, and
+    of all tokens when absent. Raises `InputError` when no chat is left, or for a negative token id.
     """
-    rows = tuple(tuple(int(token) for token in chat[:context_size]) for chat in chats)
-    kept = tuple(row for row in rows if len(row) > skip_first)
+    prompts = [0] * len(chats) if prompts is None else prompts
+    if len(prompts) != len(chats):
+        problem = f"there are {len(prompts)} lengths of prompts for {len(chats)} chats"
+        raise InputError(problem, field="prompts", fix="give one per chat")
+    cut = [tuple(int(token) for token in chat[:context_size]) for chat in chats]
+    kept = [(row, prompt) for row, prompt in zip(cut, prompts, strict=True) if len(row) > skip_first]
     if not kept:
         problem = f"none of the {len(chats)} chats has more than the {skip_first} tokens that are skipped"
         raise InputError(problem, field="chats", fix="give longer chats, or lower skip_first")
-    lowest = min(min(row) for row in kept)
+    lowest = min(min(row) for row, _ in kept)
     if lowest < 0:
         raise InputError("is not a token id", field="chats", value=lowest, fix="give the tokenizer's ids")
-    return ChatTokens(kept, skip_first, sum(len(chat) > context_size for chat in chats))
+    n_cut = sum(len(chat) > context_size for chat in chats)
+    return ChatTokens(tuple(row for row, _ in kept), tuple(prompt for _, prompt in kept), skip_first, n_cut)
 
 
 class Padded(NamedTuple):
     """Some rows of like length, padded on the right.
 
-    `rows_B` are their numbers; `real_B_S` is true for tokens, `counted_B_S` for tokens that count.
+    `rows_B` are their numbers; `real_B_S` is true for tokens, `counted_B_S` for tokens that count, `scored_B_S` for
+    tokens that the token before, which counts, predicts and that are behind the prompt.
     """
 
     rows_B: Ints
     ids_B_S: Ints
     real_B_S: Bools
     counted_B_S: Bools
+    scored_B_S: Bools
 
 
 def padded_batches(chats: ChatTokens, rows: Ints, tokens: int = TOKENS_PER_PASS) -> Iterator[Padded]:
@@ -100,7 +111,9 @@ def _padded(chats: ChatTokens, rows_B: Ints) -> Padded:
         line[: len(text)] = text
     place_S = np.arange(ids_B_S.shape[1])
     real_B_S = place_S < np.array([[len(text)] for text in texts])
-    return Padded(rows_B, ids_B_S, real_B_S, real_B_S & (place_S >= chats.skip_first))
+    behind_B_1 = np.array([[max(chats.prompts[row], chats.skip_first + 1)] for row in rows_B])
+    counted_B_S, scored_B_S = real_B_S & (place_S >= chats.skip_first), real_B_S & (place_S >= behind_B_1)
+    return Padded(rows_B, ids_B_S, real_B_S, counted_B_S, scored_B_S)
 
 
 class Stretch(NamedTuple):
@@ -116,8 +129,8 @@ def training_order(chats: ChatTokens, batch_size: int, buffer_tokens: int, seed:
     """Endless stretches of whole batches, a function of the arguments alone, so that any step can be found again.
 
     Each epoch goes through all chats. Text that fits into the buffer (at least two batches) is one stretch, its rows in
-    their own order; otherwise rows are shuffled first. At the end of a stretch tokens that make no whole batch are left out. Raises
-    `InputError` when all chats together make no batch.
+    their own order; otherwise rows are shuffled first. At the end of a stretch tokens that make no whole batch are left
+    out. Raises `InputError` when all chats together make no batch.
     """
     if chats.n_tokens < batch_size:
         problem = f"the chats have {chats.n_tokens} tokens that count, and a batch takes {batch_size}"

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,7 +27,7 @@ from influence_assets.features.sae_settings import SaeSettings
 from influence_assets.features.sae_text import ChatTokens
 from resources.asking import Progress
 from resources.content import sha256_of, sha256_of_files
-from resources.durable import move, sync, write_whole
+from resources.durable import alone, move, sync, write_whole
 from resources.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sae_lens.training.sae_trainer import SAETrainer
     from transformers import PreTrainedModel
 
-    Trainer = SAETrainer[TrainingSAE, TrainingSAEConfig]
+    Trainer: TypeAlias = SAETrainer[TrainingSAE, TrainingSAEConfig]
 
 CONFIG_FILE, WEIGHTS_FILE, LOG_FILE = "cfg.json", "sae_weights.safetensors", "training.json"
 LOGGED_STEPS = 200
@@ -102,9 +102,11 @@ def train_sae(model: PreTrainedModel, job: SaeJob, on_progress: Progress | None 
     `on_progress(step, steps)` is called after each step. Raises `InputError` for a layer that the model lacks, chats
     that make no batch, activations that do not vary, or a directory that holds another job.
     """
-    log = _finished_log(job)
-    if log is None:
-        log = _train(model, job, on_progress or (lambda _done, _total: None))
+    job.out.mkdir(parents=True, exist_ok=True)
+    with alone(job.out / "lock") as held:
+        if not held:
+            raise InputError("another process trains in it", place=job.out, fix="wait for it, or end it")
+        log = _finished_log(job) or _train(model, job, on_progress or (lambda _done, _total: None))
     files = [job.out / CONFIG_FILE, job.out / WEIGHTS_FILE]
     return TrainedSae(job.out, sha256_of_files(files), log)
 
