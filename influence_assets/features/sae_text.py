@@ -30,7 +30,7 @@ class ChatTokens:
     """Chats as token ids.
 
     The first `skip_first` tokens of each are read by the model but not learned from; the rest "count". Predictions are
-    scored of the tokens behind the first `prompts[row]`. `n_cut` chats were longer than the context and lost their ends.
+    scored of the tokens behind the first `prompts[row]`. `n_cut` chats were longer than the context and lost their end.
     """
 
     rows: tuple[tuple[int, ...], ...]
