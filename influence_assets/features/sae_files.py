@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from influence_assets.features.sae_settings import Architecture
 from resources.errors import InputError, one_line
 
 CONFIG_FILE, WEIGHTS_FILE = "cfg.json", "sae_weights.safetensors"
@@ -57,7 +58,8 @@ class SaeConfig(BaseModel):
     @property
     def trained_as(self) -> str:
         """The architecture in training."""
-        return self.metadata.training_architecture or self.architecture
+        name = self.metadata.training_architecture or self.architecture
+        return Architecture.MATRYOSHKA if name == "matryoshka_batchtopk" else name
 
     @property
     def sparsity_k(self) -> float | None:
@@ -161,4 +163,4 @@ def layer_of(hook: str, block_names: Sequence[str], place: str) -> int:
 
 def _same_module(name: str, hook: str) -> bool:
     """Wrappers add prefixes: `model.layers.3` and `base_model.model.layers.3` are the same block."""
-    return name == hook or name.endswith(f".{hook}") or hook.endswith(f".{name}")
+    return name == hook or ("." in hook and name.endswith(f".{hook}")) or hook.endswith(f".{name}")

@@ -176,9 +176,9 @@ def _steps(
             losses.append(
                 LossPoint(
                     step=done,
-                    loss=float(output.loss),
-                    unexplained=float(output.losses["mse_loss"]) / trainer.sae.cfg.d_in,
-                    l0=float(on_share) * trainer.sae.cfg.d_sae,
+                    loss=output.loss.item(),
+                    unexplained=output.losses["mse_loss"].item() / trainer.sae.cfg.d_in,
+                    l0=on_share.item() * trainer.sae.cfg.d_sae,
                 )
             )
         if every and done % every == 0 and done < steps:

@@ -41,5 +41,14 @@ def tiny_chats(seed: int = 0, n: int = 30, skip_first: int = 1) -> ChatTokens:
     return chat_tokens(rows, 32, skip_first)
 
 
+def spoken_chats(model: PreTrainedModel, n: int = 20, length: int = 12) -> ChatTokens:
+    """Chats that the model itself goes on with greedily, so that it predicts them well."""
+    ids = torch.arange(n).reshape(n, 1) % VOCABULARY
+    with torch.no_grad():
+        for _ in range(length):
+            ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(dim=-1)], dim=1)
+    return chat_tokens(ids.tolist(), 32)
+
+
 def tiny_job(out: Path, **changes: object) -> SaeJob:
     return SaeJob("tiny", "weights-0", tiny_chats(), sae_settings({**SETTINGS, **changes}), out)  # type: ignore[dict-item]

@@ -47,7 +47,8 @@ def test_an_epoch_learns_from_no_token_twice(chats: list[list[int]], batch: int,
         size = int(text.counted[stretch.rows].sum())
         assert stretch.first_step == step
         assert len(set(stretch.order_T.tolist())) == len(stretch.order_T)
-        assert 0 <= stretch.order_T.min() and stretch.order_T.max() < size
+        assert stretch.order_T.min() >= 0
+        assert stretch.order_T.max() < size
         assert size - len(stretch.order_T) < batch
         step += len(stretch.order_T) // batch
     assert step >= 1
