@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resources.content import Json, sha256_of
 from resources.durable import write_whole
 from resources.errors import InputError
 
 if TYPE_CHECKING:
-    from influence_assets.features.activations import Activations, Pooling, Span
+    from influence_assets.features.activations import Activations, Span
+    from influence_assets.features.pooling import Pooling
     from resources.local.opened import OpenModel
 
 FOLDER = Path("data") / "features" / "activations"
@@ -76,5 +78,9 @@ def _write(path: Path, found: Activations) -> None:
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {"acts": found.acts_N_D, "offsets": found.offsets, "scale": np.array([found.scale])}
+    tensors: dict[str, NDArray[np.generic]] = {
+        "acts": found.acts_N_D,
+        "offsets": found.offsets,
+        "scale": np.array([found.scale]),
+    }
     write_whole(path, save(tensors), path.parent)
