@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
@@ -68,6 +69,7 @@ class Study(_Part):
     personas: PersonaSettings
     steerability: SteerabilitySettings = SteerabilitySettings()
     influence: InfluenceSettings = InfluenceSettings()
+    features: FeaturesSettings = FeaturesSettings()
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> Study:
