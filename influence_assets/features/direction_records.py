@@ -30,6 +30,7 @@ class DirectionRow:
     scale: float
     sha256: str
     cosine_opposite: float | None
+    cosine_poles: float | None
     auroc_heldout: float | None
     ci_low: float | None
     ci_high: float | None
@@ -64,9 +65,18 @@ class FeatureMapRow:
 
 
 def direction_row(
-    direction: Direction, path: str, *, heldout: Interval, n: int, cosine_opposite: float | None
+    direction: Direction,
+    path: str,
+    *,
+    heldout: Interval,
+    n: int,
+    cosine_opposite: float | None,
+    cosine_poles: float | None,
 ) -> DirectionRow:
-    """The row of a direction whose file lies at `path`, relative to the project; `n` held-out texts were ranked."""
+    """The row of a direction whose file lies at `path`, relative to the project; `n` held-out texts were ranked.
+
+    `direction_checks.py` computes the rest; the cosines are None for a category without an opposite.
+    """
     origin = direction.origin
     return DirectionRow(
         direction_id=direction.direction_id,
@@ -84,6 +94,7 @@ def direction_row(
         scale=origin.scale,
         sha256=direction.sha256,
         cosine_opposite=cosine_opposite,
+        cosine_poles=cosine_poles,
         auroc_heldout=_or_null(heldout.value),
         ci_low=_or_null(heldout.low),
         ci_high=_or_null(heldout.high),

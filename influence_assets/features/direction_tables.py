@@ -40,8 +40,14 @@ DIRECTIONS = Table(
         Column(
             "cosine_opposite",
             "DOUBLE",
-            "cosine with the opposite category's direction, each found against the texts of all other factors; "
-            "null without an opposite or for methods that cannot be asked",
+            "cosine with the way from other factors' texts to the opposite category's, held out: below 0 for both of a "
+            "pair when either leads away from the other, about 0 for controls; null without an opposite",
+        ),
+        Column(
+            "cosine_poles",
+            "DOUBLE",
+            "cosine between the directions of the two opposites, each found against other factors' texts; what both "
+            "share raises it; null without an opposite or for methods that cannot be asked",
         ),
         Column(
             "auroc_heldout", "DOUBLE", "P(held-out text of the category lies farther along than one of its contrast)"

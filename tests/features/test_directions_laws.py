@@ -31,7 +31,7 @@ def vectors(method: str, contrast: Contrast) -> np.ndarray:
 
 @every_method
 @given(seed=seeds)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_unit_length_and_the_same_bits_again(method: str, seed: int) -> None:
     found = METHODS[method].find(contrast_at(seed))
     for one, again in zip(found, METHODS[method].find(contrast_at(seed)), strict=True):
@@ -44,7 +44,7 @@ def test_unit_length_and_the_same_bits_again(method: str, seed: int) -> None:
 
 @of_texts
 @given(seed=seeds)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_swapping_the_sides_turns_the_direction_around(method: str, seed: int) -> None:
     contrast = contrast_at(seed)
     swapped = mapped(contrast, lambda sides: Sides(sides.negative_M_D, sides.positive_N_D))
@@ -55,7 +55,7 @@ def test_swapping_the_sides_turns_the_direction_around(method: str, seed: int) -
 
 @of_texts
 @given(seed=seeds, extra=st.integers(1, 6))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_swapping_sides_of_unequal_size(method: str, seed: int, extra: int) -> None:
     contrast = contrast_at(seed)
     if METHODS[method].paired:
@@ -78,7 +78,7 @@ def test_swapping_sides_of_unequal_size(method: str, seed: int, extra: int) -> N
 
 @of_differences
 @given(seed=seeds, size=st.floats(-50, 50))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_constant_added_to_all_activations_changes_nothing(method: str, seed: int, size: float) -> None:
     contrast = contrast_at(seed)
     constant = size * np.arange(WIDTH)
@@ -88,7 +88,7 @@ def test_a_constant_added_to_all_activations_changes_nothing(method: str, seed: 
 
 @of_texts
 @given(seed=seeds)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_turning_the_space_turns_the_direction(method: str, seed: int) -> None:
     contrast = contrast_at(seed)
     turn = special_ortho_group.rvs(WIDTH, random_state=seed)
@@ -100,7 +100,7 @@ def test_turning_the_space_turns_the_direction(method: str, seed: int) -> None:
 
 @of_texts
 @given(seed=seeds, factor=st.floats(0.01, 100))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_the_unit_of_activations_does_not_matter(method: str, seed: int, factor: float) -> None:
     contrast = contrast_at(seed)
     larger = mapped(contrast, lambda sides: Sides(sides.positive_N_D * factor, sides.negative_M_D * factor))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from influence_assets.features.direction_checks import heldout_auroc, opposite_cosine
+from influence_assets.features.direction_checks import heldout_auroc, opposite_cosine, pole_cosine
 from influence_assets.features.direction_contrast import Contrast, Sides
 from influence_assets.features.direction_records import DirectionRow, FeatureMapRow, direction_row, feature_map_rows
 from influence_assets.features.direction_tables import DIRECTIONS, SAE_FEATURE_MAP, TABLES
@@ -38,7 +38,7 @@ def cloud(seed: int, centre: np.ndarray, n: int = 60) -> np.ndarray:
 
 
 def cosine_of(method: str, high: np.ndarray, low: np.ndarray, elsewhere: np.ndarray) -> float | None:
-    return opposite_cosine(METHODS[method], high, low, elsewhere, layer=0, seed=0)
+    return pole_cosine(METHODS[method], high, low, elsewhere, layer=0, seed=0)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -74,6 +74,33 @@ def test_the_cosine_of_opposites_is_what_the_texts_say(method: str) -> None:
     assert abs(mixed) < 0.3
 
 
+def stored(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """The direction that is stored for high."""
+    return METHODS["difference_in_means"].find(Contrast(layer=0, sides=Sides(high, low)))[0].vector_D
+
+
+def test_a_direction_leads_away_from_the_opposite_and_random_ones_do_not() -> None:
+    neutral = cloud(9, 0 * POLE, n=400)
+    for topic in (0, 1, 5):
+        shared = topic * TOPIC
+        vector = stored(cloud(1, shared + POLE), cloud(2, shared - POLE))
+        for sign in (1, -1):
+            assert opposite_cosine(sign * vector, cloud(3, shared - sign * POLE), neutral) < -0.15
+    low = cloud(3, -2 * POLE)
+    drawn = METHODS["random"].find(Contrast(layer=0, sides=Sides(low, neutral)))
+    cosines = [opposite_cosine(found.vector_D, low, neutral) for found in drawn]
+    assert abs(np.mean(cosines)) < 3 / np.sqrt(32 * WIDTH)
+    assert opposite_cosine(POLE, neutral, neutral) == 0
+
+
+def test_where_one_pole_is_inert_the_other_leads_away_from_nothing() -> None:
+    neutral = cloud(9, 0 * POLE, n=4000)
+    vector = stored(cloud(1, 2 * POLE), cloud(2, 0 * POLE))
+    assert opposite_cosine(-vector, cloud(3, 2 * POLE), neutral) < -0.8
+    inert = [opposite_cosine(vector, cloud(seed, 0 * POLE), neutral) for seed in range(10, 60)]
+    assert abs(np.mean(inert)) < 0.15
+
+
 def test_methods_that_cannot_be_asked_have_no_cosine() -> None:
     side = cloud(1, POLE)
     for method in ("caa", "pca_center", "pca_diff", "random", "shuffled", "sae_row", "sae_filtered"):
@@ -89,9 +116,12 @@ def test_directions_land_in_the_warehouse(tmp_path) -> None:
             one = direction_of(found, Stream("model.layers.2", WIDTH, 4.0), method=method, **names)
             path = write_direction(one, tmp_path / "directions")
             heldout = heldout_auroc(one.vector_D, cloud(3, POLE), cloud(4, -POLE))
-            cosine = cosine_of(method, cloud(1, POLE), cloud(2, -POLE), cloud(5, 0 * POLE))
-            relative = str(path.relative_to(tmp_path))
-            rows.append(direction_row(one, relative, heldout=heldout, n=120, cosine_opposite=cosine))
+            neutral = cloud(5, 0 * POLE)
+            cosines = {
+                "cosine_opposite": opposite_cosine(one.vector_D, cloud(4, -POLE), neutral),
+                "cosine_poles": cosine_of(method, cloud(1, POLE), cloud(2, -POLE), neutral),
+            }
+            rows.append(direction_row(one, str(path.relative_to(tmp_path)), heldout=heldout, n=120, **cosines))
     assert len({row.path for row in rows}) == 33
     frame = to_frame(DIRECTIONS, rows)
     assert sorted(map(repr, from_frame(DirectionRow, frame))) == sorted(map(repr, rows))
@@ -108,7 +138,8 @@ def test_directions_land_in_the_warehouse(tmp_path) -> None:
     best = frame.filter(pl.col("method") == "difference_in_means")
     assert best["auroc_heldout"][0] > 0.9
     assert best["cosine_opposite"][0] < 0
-    assert frame.filter(pl.col("method") == "random")["cosine_opposite"].null_count() == 32
+    assert best["cosine_poles"][0] < 0
+    assert frame.filter(pl.col("method") == "random")["cosine_poles"].null_count() == 32
 
 
 def test_a_map_becomes_rows() -> None:
@@ -149,5 +180,5 @@ def test_what_has_no_interval_is_null() -> None:
         method="random",
     )
     nothing = Interval(float("nan"), float("nan"), float("nan"))
-    row = direction_row(one, "a.safetensors", heldout=nothing, n=0, cosine_opposite=None)
+    row = direction_row(one, "a.safetensors", heldout=nothing, n=0, cosine_opposite=None, cosine_poles=None)
     assert (row.auroc_heldout, row.ci_low, row.ci_high) == (None, None, None)
