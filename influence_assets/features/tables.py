@@ -1,4 +1,4 @@
-"""All public tables of the family, by the modules that fill them."""
+"""All public tables `features.*`; each is declared beside the code that fills it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from influence_assets.features.sae_tables import SAE_QUALITY, SAES
 from influence_assets.features.steering_tables import ACTIVATIONS, DOSE_RESPONSE, LAYERS, STEERING
 from influence_assets.features.stimulus_tables import BACKGROUNDS, CONTRAST_TEXTS
 from influence_assets.features.trait_tables import SIDE_EFFECTS, TRAIT_ANSWERS, TRAIT_SCORES
+
+__all__ = [
+    "ACTIVATIONS",
+    "BACKGROUNDS",
+    "CONTRAST_TEXTS",
+    "DIRECTIONS",
+    "DOSE_RESPONSE",
+    "LAYERS",
+    "SAES",
+    "SAE_FEATURE_MAP",
+    "SAE_QUALITY",
+    "SIDE_EFFECTS",
+    "STEERING",
+    "TABLES",
+    "TRAIT_ANSWERS",
+    "TRAIT_SCORES",
+]
 
 TABLES = (
     BACKGROUNDS,
