@@ -20,7 +20,7 @@ _ARCHITECTURES = {"topk": _TENSORS, "standard": _TENSORS, "jumprelu": _TENSORS |
 _DTYPES = {"float32": torch.float32, "torch.float32": torch.float32, "float64": torch.float64}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LeanSae:
     """Weights and the three ways to make them sparse: `k` for topk, `threshold_F` for jumprelu, ReLU without either."""
 

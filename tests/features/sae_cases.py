@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedModel
 
 from influence_assets.features.sae_settings import sae_settings
 from influence_assets.features.sae_text import ChatTokens, chat_tokens
@@ -33,6 +33,15 @@ def tiny_model(seed: int = 0, dtype: torch.dtype = torch.float32) -> PreTrainedM
         for parameter in model.parameters():
             parameter.normal_(0.0, 0.3)
     return model.eval()
+
+
+def tiny_gpt2() -> PreTrainedModel:
+    """Another architecture: its blocks are `transformer.h` and not `model.layers`."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    end = {"bos_token_id": 0, "eos_token_id": 0}
+    config = GPT2Config(n_embd=WIDTH, n_layer=2, n_head=2, n_positions=64, vocab_size=VOCABULARY, **end)
+    return AutoModelForCausalLM.from_config(config).eval()
 
 
 def tiny_chats(seed: int = 0, n: int = 30, skip_first: int = 1) -> ChatTokens:

@@ -20,7 +20,7 @@ from influence_assets.features.sae_text import chat_tokens, padded_batches
 from influence_assets.features.sae_training import train_sae
 from resources.errors import InputError
 from resources.registry import SaeSource
-from tests.features.sae_cases import WIDTH, tiny_chats, tiny_job, tiny_model
+from tests.features.sae_cases import WIDTH, tiny_chats, tiny_gpt2, tiny_job, tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARSE = {
@@ -95,6 +95,18 @@ def test_each_architecture_learns_repeatably_and_loads_in_sae_lens(
     torch.testing.assert_close(ours.decoder_F_D.norm(dim=1), torch.ones(24))
 
 
+def test_another_architecture_trains_and_loads_in_sae_lens(tmp_path: Path) -> None:
+    from sae_lens import SAE
+
+    model = tiny_gpt2()
+    trained = train_sae(model, tiny_job(tmp_path, architecture="jumprelu", k=None, l0=0.1))
+    sae = load_sae(SaeSource(directory=str(trained.directory)), tmp_path, model, layer=1)
+    assert (sae.hook, sae.layer) == ("transformer.h.1", 1)
+    metadata = SAE.load_from_disk(trained.directory).cfg.metadata
+    assert (metadata.hook_name, metadata.model_class_name) == ("transformer.h.1", "AutoModelForCausalLM")
+    assert metadata.seqpos_slice == [1, None]
+
+
 def test_the_size_of_activations_changes_nothing_but_the_size(tmp_path: Path) -> None:
     # Whatever is written to the stream is 1024 times as large; what reads it is normalised.
     model = tiny_model()
@@ -114,7 +126,7 @@ def test_a_killed_training_ends_with_the_same_weights(model: PreTrainedModel, tm
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "tests.features.killed_sae_training", str(killed), "11"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=120)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=250)
     assert ended.returncode == -signal.SIGKILL
     assert not (killed / "sae_weights.safetensors").exists()
     assert [path.name for path in (killed / "checkpoints").glob("step-*")] == ["step-9"]
