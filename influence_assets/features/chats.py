@@ -77,8 +77,10 @@ def chat_rows(opened: OpenModel, chats: Sequence[StudyChat], *, context: int, sk
     for chat in chats:
         prompt = opened.chat.tokens(chat.messages) if chat.messages else []
         rows.append([*prompt, *opened.chat.encode(chat.reply, special=not chat.messages)])
-        lengths.append(len(prompt) if chat.reply else 0)
-    return chat_tokens(rows, context, skip_first, lengths)
+        lengths.append(len(prompt) if chat.messages and chat.reply else len(rows[-1]))
+    # Most of a prompt cannot be predicted; without a single reply there is nothing else to score.
+    replied = any(length < len(row) for length, row in zip(lengths, rows, strict=True))
+    return chat_tokens(rows, context, skip_first, lengths if replied else None)
 
 
 def _conversations(turns: Sequence[Turn]) -> Iterator[StudyChat]:

@@ -47,13 +47,13 @@ class NeutralText:
     @torch.inference_mode()
     def _logp(self, rows: Sequence[list[int]], context: AbstractContextManager[None]) -> torch.Tensor:
         """Log-probabilities `[all tokens, vocabulary]`, row after row."""
-        found = []
+        width = max(map(len, rows))
+        # Padded on the right: under a causal mask no token sees the pads.
+        ids_B_S = torch.tensor([[*row, *row[-1:] * (width - len(row))] for row in rows], device=self._opened.device)
         with context:
-            for row in rows:
-                ids = torch.tensor([row], device=self._opened.device)
-                logits = self._opened.model(input_ids=ids, use_cache=False).logits[0]
-                found.append(torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1))
-        return torch.cat(found)
+            logits_B_S_V = self._opened.model(input_ids=ids_B_S, use_cache=False).logits
+        real_N_V = torch.cat([logits_S_V[: len(row)] for row, logits_S_V in zip(rows, logits_B_S_V, strict=True)])
+        return torch.log_softmax(real_N_V if real_N_V.dtype == torch.float64 else real_N_V.float(), dim=-1)
 
 
 @torch.inference_mode()

@@ -83,7 +83,8 @@ STEERING = Table(
 
 DOSE_RESPONSE = Table(
     name="features.dose_response",
-    comment="One row per direction and the trait that it is of: the whole curve in numbers, with its controls.",
+    comment="One row per direction and the trait that it is of: the curve of its own pole (P(high); P(low) for low) in "
+    "numbers, with its controls.",
     columns=(
         *_MODEL,
         *_DIRECTION,
@@ -98,11 +99,12 @@ DOSE_RESPONSE = Table(
         Column("shift", "DOUBLE", "shift at the reference coefficient"),
         Column("ci_low", "DOUBLE", "lower end of its 95 % interval"),
         Column("ci_high", "DOUBLE", "upper end of its 95 % interval"),
+        Column("kl", "DOUBLE", "KL(steered || unsteered) per token of neutral text there, in nats"),
         Column("z", "DOUBLE", "the shift against those of random directions there, both signs, in standard deviations"),
         Column("z_shuffled", "DOUBLE", "the same against directions of shuffled labels"),
         Column("n_null", "INTEGER", "shifts of random directions behind z"),
         Column("specificity", "DOUBLE", "|shift| over the mean |shift| of the other traits, at the reference"),
-        Column("shift_at_kl", "DOUBLE", "largest shift at a KL within the bound, interpolated"),
+        Column("shift_at_kl", "DOUBLE", "largest shift toward the own pole at a KL within the bound, interpolated"),
         Column("coefficient_at_kl", "DOUBLE", "where that is reached"),
         Column("kl_bound", "DOUBLE", "the bound, in nats"),
         Column(
@@ -195,6 +197,7 @@ class DoseRow:
     shift: float | None
     ci_low: float | None
     ci_high: float | None
+    kl: float | None
     z: float | None
     z_shuffled: float | None
     n_null: int

@@ -25,6 +25,8 @@ from resources.messages import Message
 from resources.steering import Push
 
 RANDOM, SHUFFLED, PROMPT = "random", "shuffled", "prompt"
+LOW = "low"
+"""The category of a trait that lies at the other end of what its items score."""
 NULLS = (RANDOM, SHUFFLED)
 
 
@@ -80,14 +82,15 @@ def reference_coefficient(
     kl: Mapping[tuple[str, float], float], subjects: Sequence[Subject], settings: SteeringSettings
 ) -> float:
     """The largest positive coefficient whose mean KL over the tried directions, both signs, is within the bound; the
-    smallest one when none is. `kl` is by (direction_id, coefficient)."""
+    smallest one when none is, or nothing is tried. `kl` is by (direction_id, coefficient)."""
     positive = [c for c in settings.coefficients if c > 0]
-    own = [s.row.direction_id for s in subjects if s.row is not None and not s.is_null]
-    own = own or [s.row.direction_id for s in subjects if s.row is not None]
+    own = [subject.row.direction_id for subject in subjects if subject.row is not None]
     within = [
         c
         for c in positive
-        if np.mean([kl[one, sign * c] for one in own for sign in (1, -1) if (one, sign * c) in kl]) <= settings.kl_bound
+        if own
+        and np.mean([kl[one, sign * c] for one in own for sign in (1, -1) if (one, sign * c) in kl])
+        <= settings.kl_bound
     ]
     return max(within) if within else min(positive)
 
@@ -103,7 +106,7 @@ def trials_of(
             trials.append(Trial(subject, 0.0, everything))
         elif subject.method == RANDOM:
             trials += [Trial(subject, sign * reference, everything) for sign in (1, -1)]
-        elif subject.method == SHUFFLED or subject.category == "low":
+        elif subject.method == SHUFFLED or subject.category == LOW:
             trials += [Trial(subject, sign * reference, own) for sign in (1, -1)]
         else:
             trials += [

@@ -40,11 +40,11 @@ class SweepCosts:
         self._neutral = NeutralText(model, [model.chat.tokens(chat) for chat in self._chats])
 
     def kl_of_subjects(
-        self, subjects: Sequence[Subject], root: Path, on_progress: Progress
+        self, subjects: Sequence[Subject], coefficients: Sequence[float], root: Path, on_progress: Progress
     ) -> dict[tuple[str, float], float]:
         """KL by (direction_id, coefficient), for every direction at every coefficient but 0."""
         known, found = KnownDirections(root), {}
-        pairs = [(s.row, c) for s in subjects if s.row is not None for c in self._settings.coefficients if c]
+        pairs = [(s.row, c) for s in subjects if s.row is not None for c in coefficients if c]
         for number, (row, coefficient) in enumerate(pairs, start=1):
             push = Push(row.path, coefficient, self._settings.mode, self._settings.positions)
             found[row.direction_id, coefficient] = self._neutral.kl([load_push(one) for one in known.find((push,))])

@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_assets.features.dose import dose_response, specificity, z_against_null
-from influence_assets.features.dose_checks import frontier, regresses_to_chance, toward_chance
+from influence_assets.features.dose_checks import (
+    FrontierPoint,
+    TowardChance,
+    frontier,
+    regresses_to_chance,
+    toward_chance,
+)
 from influence_assets.features.item_scores import ItemTable
 from influence_assets.features.settings import SteeringSettings
 from influence_assets.features.steering_tables import DoseRow, SteeringRow
-from influence_assets.features.sweep import RANDOM, SHUFFLED, Subject, Trial
+from influence_assets.features.sweep import LOW, RANDOM, SHUFFLED, Subject, Trial
 from influence_assets.features.trait_asking import UNSTEERED, Checkpoint
 from influence_assets.stats.resampling import bootstrap_mean
 from resources.steering import Positions
@@ -46,8 +52,7 @@ class Sweep:
 
     def shift(self, subject: Subject, coefficient: float, trait: str) -> float:
         """Mean shift of one trait's items; nan where they were not asked or none counts."""
-        shift_N = self.shifts(subject.name(coefficient), trait)
-        return float(np.nanmean(shift_N)) if np.isfinite(shift_N).any() else math.nan
+        return _nanmean(self.shifts(subject.name(coefficient), trait))
 
     def shifts(self, condition: str, trait: str) -> Floats:
         """Per item: P(high) under the condition less that of the unsteered model; nan where one is void."""
@@ -91,7 +96,7 @@ def _steering_row(sweep: Sweep, trial: Trial, trait: str) -> SteeringRow:
         positions=(sweep.settings.positions if steered else Positions.ALL).value,
         mode=sweep.settings.mode.value if steered else "prompt",
         trait=trait,
-        score=_or_none(float(np.nanmean(p_N)) if np.isfinite(p_N).any() else math.nan),
+        score=_or_none(_nanmean(p_N)),
         shift=_or_none(shift[0]),
         ci_low=_or_none(shift[1]),
         ci_high=_or_none(shift[2]),
@@ -105,21 +110,20 @@ def _steering_row(sweep: Sweep, trial: Trial, trait: str) -> SteeringRow:
 
 
 def _dose_row(sweep: Sweep, subject: Subject, nulls: Mapping[str, Sequence[Subject]]) -> DoseRow:
-    trait, settings = subject.factor, sweep.settings
+    """The curve of the subject's own pole: of P(high), or of P(low) for the low one, so that up is always its way."""
+    trait, settings, sign = subject.factor, sweep.settings, -1.0 if subject.category == LOW else 1.0
     coefficients = _coefficients(sweep, subject, trait)
     reference = sweep.reference if subject.row is not None else 0.0
-    p_C_N = np.array([sweep.items.p_high(_condition(subject, c), trait) for c in coefficients])
-    curve = dose_response(np.array(coefficients), p_C_N, draws=sweep.draws, seed=sweep.seed) if len(p_C_N) > 1 else None
-    at = sweep.shifts(subject.name(reference), trait)
-    known_N = at[np.isfinite(at)]
+    high_C_N = np.array([sweep.items.p_high(_condition(subject, c), trait) for c in coefficients])
+    own_C_N = high_C_N if sign > 0 else 1.0 - high_C_N
+    curve = dose_response(np.array(coefficients), own_C_N, draws=sweep.draws, seed=sweep.seed) if subject.row else None
+    at_N = sign * sweep.shifts(subject.name(reference), trait)
+    known_N = at_N[np.isfinite(at_N)]
     shift = bootstrap_mean(known_N, draws=sweep.draws, seed=sweep.seed) if known_N.size else (math.nan,) * 3
     random = _null(sweep, nulls[RANDOM], trait)
     shuffled = _null(sweep, [one for one in nulls[SHUFFLED] if one.factor == trait], trait)
-    kl_C = np.array([_kl(sweep, subject, c) for c in coefficients])
-    shift_C = p_C_N - p_C_N[coefficients.index(0.0)] if curve is not None else np.full((1, 1), math.nan)
-    means_C = np.array([np.nanmean(row) if np.isfinite(row).any() else math.nan for row in shift_C])
-    within = frontier(np.array(coefficients), means_C, kl_C, bound=settings.kl_bound)
-    ends = _ends(sweep, p_C_N, coefficients) if curve is not None and len(p_C_N) > 2 else None
+    within = _within(sweep, subject, coefficients, own_C_N)
+    ends = _ends(sweep, own_C_N, coefficients) if curve else None
     return DoseRow(
         model=sweep.checkpoint.model,
         iteration=sweep.checkpoint.iteration,
@@ -130,13 +134,14 @@ def _dose_row(sweep: Sweep, subject: Subject, nulls: Mapping[str, Sequence[Subje
         index=subject.index,
         trait=trait,
         n_coefficients=len(coefficients),
-        spearman=_or_none(curve.spearman if curve and len(coefficients) > 2 else math.nan),
-        slope=_or_none(curve.slope_logits if curve and len(coefficients) > 2 else math.nan),
+        spearman=_or_none(curve.spearman if curve else math.nan),
+        slope=_or_none(curve.slope_logits if curve else math.nan),
         wrong_way=_or_none(curve.wrong_way if curve else math.nan),
         reference=reference,
         shift=_or_none(shift[0]),
         ci_low=_or_none(shift[1]),
         ci_high=_or_none(shift[2]),
+        kl=sweep.costs.get(subject.name(reference), Cost()).kl,
         z=_or_none(z_against_null(shift[0], random)),
         z_shuffled=_or_none(z_against_null(shift[0], shuffled)),
         n_null=int(np.isfinite(random).sum()),
@@ -144,10 +149,27 @@ def _dose_row(sweep: Sweep, subject: Subject, nulls: Mapping[str, Sequence[Subje
         shift_at_kl=_or_none(within.shift),
         coefficient_at_kl=_or_none(within.coefficient),
         kl_bound=settings.kl_bound,
-        toward_chance=_or_none(ends[1].scores.value if ends else math.nan),
+        toward_chance=_or_none(ends[0].scores.value if ends else math.nan),
         damage=regresses_to_chance(*ends) if ends else None,
         n=int(known_N.size),
     )
+
+
+def _within(sweep: Sweep, subject: Subject, coefficients: Sequence[float], own_C_N: Floats) -> FrontierPoint:
+    """The largest shift toward the own pole whose KL is within the bound; a prompt is one point."""
+    if subject.row is None:
+        kl, shift = _kl(sweep, subject, 0.0), _nanmean(own_C_N[0] - _unsteered(sweep, subject))
+        return FrontierPoint(0.0, shift, kl) if kl <= sweep.settings.kl_bound else FrontierPoint(*[math.nan] * 3)
+    rows = [row for row, c in enumerate(coefficients) if c >= 0]
+    base_N = own_C_N[coefficients.index(0.0)]
+    shift_C = np.array([_nanmean(own_C_N[row] - base_N) for row in rows])
+    kl_C = np.array([_kl(sweep, subject, coefficients[row]) for row in rows])
+    return frontier(np.array([coefficients[row] for row in rows]), shift_C, kl_C, bound=sweep.settings.kl_bound)
+
+
+def _unsteered(sweep: Sweep, subject: Subject) -> Floats:
+    high_N = sweep.items.p_high(UNSTEERED.name, subject.factor)
+    return 1.0 - high_N if subject.category == LOW else high_N
 
 
 def _coefficients(sweep: Sweep, subject: Subject, trait: str) -> list[float]:
@@ -184,12 +206,18 @@ def _specificity(sweep: Sweep, subject: Subject, reference: float) -> float:
     return float(specificity(shift_T_T)[0])
 
 
-def _ends(sweep: Sweep, p_C_N: Floats, coefficients: Sequence[float]):  # type: ignore[no-untyped-def]
-    base_N = p_C_N[coefficients.index(0.0)]
-    return tuple(
-        toward_chance(base_N, p_C_N[coefficients.index(end)], draws=sweep.draws, seed=sweep.seed)
+def _ends(sweep: Sweep, own_C_N: Floats, coefficients: Sequence[float]) -> tuple[TowardChance, TowardChance]:
+    """At the largest coefficients of both signs."""
+    base_N = own_C_N[coefficients.index(0.0)]
+    largest, smallest = (
+        toward_chance(base_N, own_C_N[coefficients.index(end)], draws=sweep.draws, seed=sweep.seed)
         for end in (max(coefficients), min(coefficients))
     )
+    return largest, smallest
+
+
+def _nanmean(values_N: Floats) -> float:
+    return float(np.nanmean(values_N)) if np.isfinite(values_N).any() else math.nan
 
 
 def _or_none(value: float) -> float | None:

@@ -67,8 +67,12 @@ def sweep_steering(step: Step, k: int) -> Frames:
     prompts = _prompts(step, settings.factors or traits)
     with opened_checkpoint(step, checkpoint) as model:
         costs = SweepCosts(model, texts, settings)
-        kl = costs.kl_of_subjects(subjects, step.project.root, step.progress("KL"))
-        reference = reference_coefficient(kl, subjects, settings)
+        tried = [subject for subject in subjects if not subject.is_null]
+        nulls = [subject for subject in subjects if subject.is_null]
+        root, report = step.project.root, step.progress("KL")
+        kl = costs.kl_of_subjects(tried, settings.coefficients, root, report)
+        reference = reference_coefficient(kl, tried, settings)
+        kl |= costs.kl_of_subjects(nulls, (reference, -reference), root, report)
         subjects = [*subjects, *(Subject(factor, category, PROMPT) for factor, category in prompts)]
         trials = trials_of(subjects, settings, reference, traits)
         answers = _asked(step, checkpoint, trials, prompts, traits)

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 
 from resources.direction_files import read_direction
 from resources.local.steering import LoadedPush, Reader
 from resources.steering import FoundPush
+
+
+class LoadedPushes:
+    """Pushes in memory, the last used ones kept: setups take turns, and each turn would read its files again."""
+
+    def __init__(self, keep: int = 512) -> None:
+        self._keep = keep
+        self._loaded: OrderedDict[FoundPush, LoadedPush] = OrderedDict()
+
+    def of(self, steering: tuple[FoundPush, ...]) -> list[LoadedPush]:
+        """The pushes of a steering, in its order. Raises as `load_push` does."""
+        for push in steering:
+            if push not in self._loaded:
+                self._loaded[push] = load_push(push)
+            self._loaded.move_to_end(push)
+            while len(self._loaded) > max(self._keep, len(steering)):
+                self._loaded.popitem(last=False)
+        return [self._loaded[push] for push in steering]
 
 
 def load_push(push: FoundPush) -> LoadedPush:

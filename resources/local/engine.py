@@ -16,7 +16,7 @@ import torch
 
 from resources.errors import InputError
 from resources.local.adapters import Adapters
-from resources.local.direction_reading import load_push
+from resources.local.direction_reading import LoadedPushes
 from resources.local.masks import Masks
 from resources.local.passes import Counters, Limits, Wave
 from resources.local.prefix import Plan, Segment
@@ -77,7 +77,7 @@ class Engine:
         self.kv_bytes_per_token = 0
         self.store = PrefixStore(self.limits.prefix_bytes)
         self.adapters = Adapters(self.model, self.limits.adapters)
-        self._steering, self._steered = Hooks(self.model), BASE.steering
+        self._steering, self._steered, self._pushes = Hooks(self.model), BASE.steering, LoadedPushes()
         self._idle_scratch: list[list[Scratch]] = []
         self._read: tuple[torch.Tensor, torch.Tensor] | None = None
         head: torch.nn.Module | None = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -167,7 +167,7 @@ class Engine:
             if setup.steering != self._steered:
                 self._steering.take_off()
                 self._steered = BASE.steering
-                self._steering.put_on([load_push(push) for push in setup.steering])
+                self._steering.put_on(self._pushes.of(setup.steering))
                 self._steered = setup.steering
         except InputError as error:
             raise SetupError(setup, error) from error
