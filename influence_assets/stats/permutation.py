@@ -77,13 +77,11 @@ def _by_cluster(values_N: Floats, clusters_N: Integers | None) -> tuple[NDArray[
 def _all_signs(n: int) -> NDArray[np.float64]:
     """[2^(n-1), n]: the first sign stays, since turning all of them over leaves the distance from 0 as it is."""
     bits_A_C = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1
-    signs_A_C: NDArray[np.float64] = 1.0 - 2.0 * bits_A_C
-    return signs_A_C
+    return (1 - 2 * bits_A_C).astype(np.float64)
 
 
 def _drawn_signs(n: int, draws: int, seed: int) -> NDArray[np.float64]:
-    signs_B_C: NDArray[np.float64] = np.random.default_rng(seed).integers(0, 2, size=(draws, n)) * 2.0 - 1.0
-    return signs_B_C
+    return (np.random.default_rng(seed).integers(0, 2, size=(draws, n)) * 2 - 1).astype(np.float64)
 
 
 def _all_groupings(n: int, first: int, _draws: int, _seed: int) -> NDArray[np.bool_]:
