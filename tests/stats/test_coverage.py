@@ -52,11 +52,11 @@ def exact_coverage_of_wilson(n: int, shares_P: np.ndarray[tuple[int], np.dtype[n
     return (held_P_N * stats.binom.pmf(counts, n, shares_P[:, None])).sum(axis=1).tolist()
 
 
-@pytest.mark.parametrize(("n", "lowest"), [(20, 0.83), (50, 0.83), (200, 0.83)])
-def test_wilson_holds_the_truth_on_average_and_swings_around_that(n: int, lowest: float) -> None:
+@pytest.mark.parametrize(("n", "lowest", "inner"), [(20, 0.84, 0.92), (50, 0.89, 0.93), (200, 0.92, 0.935)])
+def test_wilson_holds_the_truth_on_average_and_swings_around_that(n: int, lowest: float, inner: float) -> None:
     """Counts are whole, so that coverage jumps with the share (Brown, Cai and DasGupta 2001); worst near 0 and 1."""
-    held = np.array(exact_coverage_of_wilson(n, np.linspace(0.005, 0.995, 1981)))
-    inner = np.array(exact_coverage_of_wilson(n, np.linspace(0.1, 0.9, 1601)))
-    assert 0.945 <= held.mean() <= 0.96
-    assert held.min() > lowest
-    assert 0.92 <= inner.min() <= inner.max() <= 0.98
+    everywhere = np.array(exact_coverage_of_wilson(n, np.linspace(0.005, 0.995, 1981)))
+    middle = np.array(exact_coverage_of_wilson(n, np.linspace(0.1, 0.9, 1601)))
+    assert 0.945 <= everywhere.mean() <= 0.955
+    assert everywhere.min() >= lowest
+    assert middle.min() >= inner
