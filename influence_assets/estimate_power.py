@@ -71,7 +71,8 @@ def _of_steerability(project: Project, model: str) -> Iterator[Detectable]:
     settings = project.study.personas
     planned = sum(len(load_source(project.data, slug).personas(settings.per_framework)) for slug in settings.frameworks)
     scores = project.warehouse.read(steerability_tables.SCORES, {"model": model, "iteration": "0"})
-    gains = scores.filter((pl.col("score") == GAIN) & (pl.col("method") != "none")).drop_nulls("value")
+    steered = pl.col("method").is_in(project.study.steerability.methods) & (pl.col("method") != "none")
+    gains = scores.filter((pl.col("score") == GAIN) & steered).drop_nulls("value")
     for (method, n_steer), part in gains.group_by("method", "n_steer", maintain_order=True):
         if part.height < 2:
             continue
@@ -107,7 +108,8 @@ def _of_influence(project: Project, model: str) -> Iterator[Detectable]:
             one, two = sides
             smallest = detectable_gap(one.pilot, two.pilot, one.sizes_C, two.sizes_C)
             both = np.concatenate([one.sizes_C, two.sizes_C])
-            yield Detectable(model, TARGETING, ALL, smallest, _told(both), _pilot_told(one, trained))
+            rests_on = " and ".join(_pilot_told(side, trained) for side in sides)
+            yield Detectable(model, TARGETING, ALL, smallest, _told(both), rests_on)
 
 
 def _planned(project: Project) -> pl.DataFrame:

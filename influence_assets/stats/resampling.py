@@ -15,6 +15,9 @@ from influence_assets.stats.intervals import LEVEL, Interval, percentile
 
 Floats = NDArray[np.floating]
 
+FARTHEST_T = 2.0
+"""A bootstrap t interval reaches at most this many times as far as Student's."""
+
 
 def counts(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """[draws, n]: how often each of n units is drawn in n draws with replacement; rows sum to n."""
@@ -56,7 +59,8 @@ def cluster_bootstrap(
 
     Each end is the farther one of two intervals: the expanded percentile interval (`intervals.tail`), which lumpy
     values such as zeros and ones need, and the bootstrap t interval (Efron and Tibshirani 1993, section 12.5), which
-    skewed values need; docs/statistics.md has the coverage of both. Cut to `bounds`, the range that a mean can have.
+    skewed values need; docs/statistics.md has the coverage of both. That of few clusters is now and then far too wide,
+    so it counts up to `FARTHEST_T` times Student's. Cut to `bounds`, the range that a mean can have.
     nan values are refused with `ValueError`. With fewer than two clusters the interval is nan.
     """
     means = _means(values_N, clusters_N, draws=draws, seed=seed)
@@ -136,6 +140,8 @@ def _means(values_N: Floats, clusters_N: NDArray[np.integer], *, draws: int, see
 def _interval(
     means: _Means, n_units: int, level: float, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Interval:
+    from scipy.special import stdtrit
+
     if math.isnan(means.error):
         return Interval(means.value, math.nan, math.nan)
     low, high = (float(end) for end in percentile(means.draws_B, level, n_units=n_units))
@@ -143,6 +149,7 @@ def _interval(
     usable_B = means.errors_B > 1e-6 * means.error
     if means.error > 0 and usable_B.any():
         t_B = (means.draws_B[usable_B] - means.value) / means.errors_B[usable_B]
-        low_t, high_t = (float(end) for end in percentile(t_B, level))
+        farthest = FARTHEST_T * float(stdtrit(n_units - 1, (1 + level) / 2))
+        low_t, high_t = (min(max(float(end), -farthest), farthest) for end in percentile(t_B, level))
         low, high = min(low, means.value - high_t * means.error), max(high, means.value - low_t * means.error)
     return Interval(means.value, max(low, bounds[0]), min(high, bounds[1]))
