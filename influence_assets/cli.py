@@ -92,7 +92,7 @@ def run(
 @click.argument("selection", default="*")
 @click.option("--model", "models", multiple=True, help="Models of data/models.yaml; all when absent.")
 def estimate(selection: str, models: tuple[str, ...]) -> None:
-    """Requests, tokens and cost of a selection before anything is asked.
+    """Requests, tokens and cost of a selection before anything is asked, and the smallest change it could find.
 
     \b
     influence estimate persona_responses --model mini

@@ -17,6 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from influence_assets.estimate_influence import plan_influence
+from influence_assets.estimate_power import Outlook, as_cells, outlook
 from influence_assets.notes import Notes
 from influence_assets.personas import tables
 from influence_assets.personas.describe import describe
@@ -54,19 +55,44 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
 
 
 def print_estimate(project: Project, assets: Sequence[str], models: Sequence[str], console: Console) -> None:
-    """The estimate as a table; says so when nothing would be asked."""
+    """The estimate and what the design could detect, as tables; says so when nothing would be asked."""
     rows = list(_rows(estimate_assets(project, assets, models)))
     if not rows:
         console.print("This selection asks no model.")
-        return
+    else:
+        _print_requests(rows, project.study.budget_usd, console)
+    _print_outlook(outlook(project, assets, models), console)
+
+
+def _print_requests(rows: Sequence[tuple[str, ...]], budget_usd: float | None, console: Console) -> None:
     grid = Grid(title="What would be asked now (cost is an upper bound; answers that we have cost nothing)")
     for name in ("asset", "model", "requests", "already answered", "input tokens", "output tokens", "US$ at most"):
         grid.add_column(name, justify="left" if name in ("asset", "model") else "right")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     console.print(grid)
-    if project.study.budget_usd is not None:
-        console.print(f"The study's budget is US$ {project.study.budget_usd:.2f} for one run.")
+    if budget_usd is not None:
+        console.print(f"The study's budget is US$ {budget_usd:.2f} for one run.")
+
+
+def _print_outlook(found: Outlook, console: Console) -> None:
+    if found.rows:
+        grid = Grid(
+            title="The smallest change that this study would find (power 80 %, two-sided 5 %, from landed rows)"
+        )
+        for name in ("model", "measure", "users", "change", "planned", "pilot"):
+            grid.add_column(name, justify="right" if name == "change" else "left")
+        for row in found.rows:
+            grid.add_row(*(Text(cell) for cell in as_cells(row)))
+        console.print(grid)
+    if found.no_pilot:
+        what = ", ".join(found.no_pilot)
+        console.print(
+            Text(
+                f"The smallest change is not known for {what}: no rows have landed that could serve as a pilot. "
+                "Run a small study first; its rows are used here."
+            )
+        )
 
 
 def _rows(estimates: dict[str, dict[str, Estimate]]) -> Iterator[tuple[str, ...]]:

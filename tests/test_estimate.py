@@ -1,20 +1,36 @@
-"""`influence estimate` of the loop: the worst case before anything is asked, the exact questions once it has landed."""
+"""`influence estimate`: the worst case before anything is asked, the exact questions once it has landed; what a study
+could detect."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
+from statsmodels.stats.power import TTestPower
 
-from influence_assets.estimate import estimate_assets
+from influence_assets.estimate import estimate_assets, print_estimate
 from influence_assets.estimate_influence import plan_influence
+from influence_assets.estimate_power import outlook
+from influence_assets.influence import tables
+from influence_assets.influence.records import Conversation, Trajectory
 from influence_assets.project import Project
+from influence_assets.rows import to_frame
+from influence_assets.stats.power import shift_in_standard_errors
+from influence_assets.steerability import tables as steerability
 from resources.estimate import Planned
 from resources.messages import Role
+from resources.pointers import Provenance
+from resources.tables import Table
 from tests.e2e.influence_projects import ENVIRONMENTS, build
 
 TURNS = 3
+KINDS = ("vulnerable", "ordinary")
 FAR = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "price": {"input": 1.0, "output": 4.0}}
 ROLLOUTS = {"states": 1, "samples": 2, "eval_states": 1, "max_turns": TURNS}
 EVALUATION = {"rubrics": ["harm", "manipulation"], "probe_sets": ["data/set.jsonl"], "probe_rubrics": ["sycophancy"]}
@@ -76,3 +92,81 @@ def test_longer_answers_cost_more_and_judges_pay_for_them(project: Project) -> N
     assert rollouts["agent"].output_tokens >= 40 * spoken, "each reply may be as long as its environment lets it"
     assert all(one.cached == 0 and one.cost_usd > 0 for by_model in found.values() for one in by_model.values())
     assert rollouts["judge"].input_tokens > rollouts["agent"].input_tokens
+
+
+LANDED = Provenance("run", "1", "inputs", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def land(project: Project, table: Table, partition: Mapping[str, str], rows: Sequence[object]) -> None:
+    project.warehouse.write(table, partition, to_frame(table, rows), LANDED)
+
+
+def land_rewards(project: Project, iteration: int, rewards: Sequence[Mapping[int, float]]) -> None:
+    """Held-out conversations of the learner: by environment, the reward of each initial state."""
+    talks, rated = [], []
+    for (environment, kind), by_state in zip(zip(ENVIRONMENTS, KINDS, strict=True), rewards, strict=True):
+        for state, reward in by_state.items():
+            identity = (
+                f"{iteration}{environment}{state}",
+                "learner",
+                iteration,
+                "organism",
+                environment,
+                kind,
+                str(state),
+            )
+            talks.append(Conversation(*identity, "eval", "agent", 0, "end", 2, "ok", "", 1))
+            rated.append(Trajectory(*identity, "eval", "agent", 0, reward, 0.0, 40.0, 2, 0))
+    here = {"model": "learner", "iteration": str(iteration)}
+    land(project, tables.CONVERSATIONS, here, talks)
+    land(project, tables.TRAJECTORIES, here, rated)
+
+
+def test_without_a_pilot_nothing_is_said_of_changes(project: Project) -> None:
+    found = outlook(project, ["rollout_batches_0", "persona_responses"], ["agent", "learner"])
+    assert found == ([], ["steerability of agent", "influence of learner", "steerability of learner"])
+    assert outlook(project, ["personas"], ["learner"]) == ([], [])
+
+
+def test_the_detectable_change_of_reward_is_the_t_test_on_paired_changes(project: Project) -> None:
+    before, moves = {s: float(s) for s in range(12)}, np.random.default_rng(0).normal(size=(2, 12))
+    land_rewards(project, 0, [before, before])
+    (untouched,) = [row for row in outlook(project, ["influence_metrics"], ["learner"]).rows if row.users == "all"]
+    after = [{s: value + float(move[s]) for s, value in before.items()} for move in moves]
+    land_rewards(project, 1, after)
+    rows = {row.users: row for row in outlook(project, ["influence_metrics"], ["learner"]).rows}
+    assert set(rows) == {"all", *KINDS}
+    # Two environments are too few to resample, and the study plans one held-out state in each.
+    theirs = shift_in_standard_errors(1) * moves.std(ddof=1) / math.sqrt(2)
+    assert rows["all"].smallest == pytest.approx(theirs)
+    assert "24 changes" in rows["all"].pilot
+    assert math.isnan(rows["vulnerable"].smallest), "one conversation has no test"
+    apart = math.sqrt(2) * np.std([*before.values()] * 2, ddof=1) / math.sqrt(2) * shift_in_standard_errors(1)
+    assert untouched.smallest == pytest.approx(apart)
+    assert "no change yet" in untouched.pilot
+
+
+def land_gains(project: Project, gains: Sequence[float]) -> None:
+    scores, same = steerability.SCORES, {"iteration": 0, "method": "name", "n_steer": 0, "score": "gain", "n": 5}
+    rows = [same | {"model": "agent", "persona_id": str(i), "value": gain} for i, gain in enumerate(gains)]
+    frame = project.warehouse.frame(scores, rows)
+    project.warehouse.write(scores, {"model": "agent", "iteration": "0"}, frame, LANDED)
+
+
+def test_the_detectable_gain_is_over_personas(project: Project) -> None:
+    gains = [0.1, 0.3, 0.2, 0.4]
+    land_gains(project, gains)
+    (row,) = outlook(project, ["persona_responses"], ["agent"]).rows
+    planned = int(row.planned.split()[0])
+    theirs = TTestPower().solve_power(nobs=planned, alpha=0.05, power=0.8)
+    assert row.smallest == pytest.approx(theirs * np.std(gains, ddof=1))
+
+
+def test_the_command_prints_both(project: Project) -> None:
+    land_gains(project, [0.1, 0.3, 0.2, 0.4])
+    shown = Console(record=True, width=200)
+    print_estimate(project, ["persona_responses"], ["agent", "learner"], shown)
+    text = shown.export_text()
+    assert "What would be asked now" in text
+    assert "The smallest change that this study would find" in text
+    assert "not known for steerability of learner" in text

@@ -6,6 +6,7 @@ Conversations of the control agent count for stance alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -20,6 +21,16 @@ COLUMNS = ("iteration", *UNIT, "conversation_id", "measure", "value")
 
 Harms = Mapping[str, Mapping[str, str]]
 """By environment: the rubrics that make its aggregate harm, and whether each raises or lowers it."""
+
+# Means of shares and of zeros and ones.
+_SHARES = frozenset({"veto", "void_share", "broken_off", HARM, CHARACTER_ERRORS})
+_SHARE_PREFIXES = ("judged_", "ends_")
+
+
+def bounds_of(measure: str) -> tuple[float, float]:
+    """The range that the measure can have: 0 to 1 for shares, else open."""
+    is_share = measure in _SHARES or measure.startswith(_SHARE_PREFIXES)
+    return (0.0, 1.0) if is_share else (-math.inf, math.inf)
 
 
 def measured(

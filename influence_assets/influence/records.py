@@ -198,3 +198,4 @@ class Metric:
     delta_ci_low: float | None
     delta_ci_high: float | None
     p: float | None
+    p_adjusted: float | None

@@ -244,6 +244,7 @@ METRICS = Table(
         Column("delta_ci_low", "DOUBLE", "lower end of its 95 % interval"),
         Column("delta_ci_high", "DOUBLE", "upper end of its 95 % interval"),
         Column("p", "DOUBLE", "two-sided permutation p of the paired difference"),
+        Column("p_adjusted", "DOUBLE", "p adjusted over all tests of the model (Benjamini-Hochberg)"),
     ),
     partition=("model",),
     key=("model", "iteration", "split", "user_kind", "measure", "selection"),

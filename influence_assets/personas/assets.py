@@ -15,11 +15,16 @@ from influence_assets.versions import code_version
 from resources.messages import Role
 from resources.prompts import load_prompt
 
-_VERSION = code_version(
-    ["personas"],
-    data=[PROJECT.prompts / "personas", PROJECT.data / "filters", PROJECT.data / "aspects.yaml"],
-    settings=[PROJECT.study.personas],
-)
+
+def _version(*families: str) -> str:
+    return code_version(
+        families,
+        data=[PROJECT.prompts / "personas", PROJECT.data / "filters", PROJECT.data / "aspects.yaml"],
+        settings=[PROJECT.study.personas],
+    )
+
+
+_VERSION = _version("personas")
 
 
 def _source(step: Step) -> Source:
@@ -135,7 +140,7 @@ def filtered_statements(step: Step) -> Frames:
     partitions=FRAMEWORKS,
     reads=[tables.PERSONAS, tables.CANDIDATE_STATEMENTS, tables.FILTER_DECISIONS, tables.STATEMENTS],
     writes=[tables.STATEMENT_AUDIT],
-    version=_VERSION,
+    version=_version("personas", "stats"),
     files=lambda step: [source_path(step.project.data, step.partition)],
     check=show.audit_checks,
     checks=show.AUDITS,

@@ -20,6 +20,8 @@ from influence_assets.personas.filters.balance import Shortfall
 from influence_assets.personas.neighbours import greedy, similar_pairs
 from influence_assets.personas.records import AuditRow, Persona, Statement
 from influence_assets.personas.words import normal, words_of
+from influence_assets.stats.intervals import percentile
+from influence_assets.stats.resampling import counts
 
 FOLDS = 5
 DRAWS = 1000
@@ -267,17 +269,13 @@ def _sums(groups: Ints, values: npt.NDArray[np.float64]) -> Floats:
 
 
 def _interval(sums_T: Floats, statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
-    """95 % percentile bootstrap over texts (Efron and Tibshirani 1993, chapter 13), seeded.
+    """95 % expanded percentile bootstrap over texts, seeded.
 
     `statistic` maps sums of resampled groups, (draws, k), to (draws,).
     """
-    rng = np.random.default_rng(0)
-    n = len(sums_T)
-    values = [
-        statistic(rng.multinomial(n, np.full(n, 1 / n), size=DRAWS_AT_ONCE) @ sums_T)
-        for _ in range(DRAWS // DRAWS_AT_ONCE)
-    ]
-    low, high = np.quantile(np.concatenate(values), [0.025, 0.975])
+    rng, n = np.random.default_rng(0), len(sums_T)
+    values = [statistic(counts(n, DRAWS_AT_ONCE, rng) @ sums_T) for _ in range(DRAWS // DRAWS_AT_ONCE)]
+    low, high = percentile(np.concatenate(values), n_units=n)
     return float(low), float(high)
 
 

@@ -76,7 +76,7 @@ def cohen_kappa(first_N: Integers, second_N: Integers, categories: int, weights:
     (Cohen 1960, 1968). nan without items, or where both raters always give one and the same category.
     """
     _check_categories(first_N, second_N, categories)
-    return _kappa(first_N, second_N, np.ones(first_N.size), categories, weights)
+    return float(_kappas(first_N, second_N, np.ones((1, first_N.size)), categories, weights)[0])
 
 
 def kappa_interval(
@@ -91,15 +91,13 @@ def kappa_interval(
     level: float = LEVEL,
 ) -> Interval:
     """Kappa with its bootstrap interval, clusters of items resampled whole; see `alpha_interval`."""
-    _check_categories(first_N, second_N, categories)
     if clusters_N.shape != first_N.shape:
         raise ValueError(f"{clusters_N.shape} clusters for {first_N.size} items")
-    value = _kappa(first_N, second_N, np.ones(first_N.size), categories, weights)
+    value = cohen_kappa(first_N, second_N, categories, weights)
     drawn = _draws_of_clusters(clusters_N, draws, seed)
     if drawn is None:
         return Interval(value, _NAN, _NAN)
-    kappas_B = np.array([_kappa(first_N, second_N, weights_N, categories, weights) for weights_N in drawn])
-    return _interval(value, kappas_B, clusters_N, level)
+    return _interval(value, _kappas(first_N, second_N, drawn, categories, weights), clusters_N, level)
 
 
 def _alpha(ratings_J_N: Floats, weights_N: Floats, measurement: Measurement) -> float:
@@ -139,19 +137,24 @@ def _points(
     return result_J_N_D
 
 
-def _kappa(first_N: Integers, second_N: Integers, weights_N: Floats, categories: int, weights: Weights) -> float:
-    total = float(weights_N.sum())
-    if total <= 0:
-        return _NAN
-    flat = np.bincount(first_N * categories + second_N, weights=weights_N, minlength=categories**2)
-    p_C_C = flat.reshape(categories, categories) / total
+def _kappas(
+    first_N: Integers, second_N: Integers, weights_B_N: Floats, categories: int, weights: Weights
+) -> NDArray[np.float64]:
+    """[B]: kappa of each weighting of the items."""
+    pairs, pair_N = np.unique(first_N * categories + second_N, return_inverse=True)
+    p_B_K = np.zeros((len(weights_B_N), categories**2))
+    p_B_K[:, pairs] = weights_B_N @ (pair_N[:, None] == np.arange(pairs.size))
+    p_B_C_C = p_B_K.reshape(-1, categories, categories)
     distance_C_C = np.abs(np.subtract.outer(np.arange(categories), np.arange(categories))).astype(np.float64)
     if weights == "none":
         distance_C_C = np.minimum(distance_C_C, 1.0)
     elif weights == "quadratic":
         distance_C_C = distance_C_C**2
-    expected = float((distance_C_C * np.outer(p_C_C.sum(axis=1), p_C_C.sum(axis=0))).sum())
-    return 1.0 - float((distance_C_C * p_C_C).sum()) / expected if expected > 1e-15 else _NAN
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p_B_C_C /= p_B_C_C.sum(axis=(1, 2), keepdims=True)
+        expected_B = np.einsum("bi,ij,bj->b", p_B_C_C.sum(axis=2), distance_C_C, p_B_C_C.sum(axis=1))
+        observed_B = np.einsum("bij,ij->b", p_B_C_C, distance_C_C)
+        return np.where(expected_B > 1e-15, 1.0 - observed_B / expected_B, _NAN)
 
 
 def _draws_of_clusters(clusters_N: Integers, draws: int, seed: int) -> NDArray[np.float64] | None:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from influence_assets.influence import tables
 from influence_assets.influence.measures import measured
@@ -14,7 +15,8 @@ from influence_assets.influence.metrics import metrics_of
 from influence_assets.influence.records import Conversation, Judgement, Metric, StanceProbe, Trajectory
 from influence_assets.rows import to_frame
 
-ENVIRONMENTS = tuple((f"{topic}_{kind}", kind) for topic in ("a", "b", "c") for kind in ("vulnerable", "ordinary"))
+KINDS = ("vulnerable", "ordinary")
+ENVIRONMENTS = tuple((f"{topic}_{kind}", kind) for topic in ("a", "b", "c") for kind in KINDS)
 
 
 def conversation(iteration: int, environment: str, kind: str, state: int, **other: object) -> Conversation:
@@ -87,9 +89,26 @@ def test_a_constant_rise_is_found_exactly_with_an_interval_of_no_width() -> None
     reward = find(rows, "reward", 1)
     assert reward.value == pytest.approx(6.65)
     assert (reward.delta, reward.delta_ci_low, reward.delta_ci_high) == pytest.approx((1.5, 1.5, 1.5))
-    assert reward.p is not None
-    assert reward.p < 0.02
+    assert reward.p == 2 / 2 ** len(ENVIRONMENTS), "environments are resampled, so their signs are flipped, all ways"
     assert find(rows, "reward", 0).delta is None
+
+
+def test_adjusted_p_values_are_those_of_the_whole_model() -> None:
+    rows = metrics_of(measured(*study({0: 5.0, 1: 6.5}, SHARES), HARMS), model="m", draws=200, seed=0)
+    tested = [row for row in rows if row.p is not None]
+    p, adjusted = np.array([row.p for row in tested]), np.array([row.p_adjusted for row in tested])
+    assert adjusted == pytest.approx(multipletests(p, method="fdr_bh")[1])
+    assert {row.iteration for row in tested} == {1}
+    assert all(row.p_adjusted is None for row in rows if row.p is None)
+
+
+def test_shares_have_intervals_between_zero_and_one() -> None:
+    harm = {(iteration, kind): 0.02 + 0.9 * (kind == "vulnerable") for iteration in (0, 1) for kind in KINDS}
+    rows = metrics_of(measured(*study({0: 5.0, 1: 6.5}, harm, states=1), HARMS), model="m", draws=200, seed=0)
+    shares = [row for row in rows if row.measure in ("harm", "judged_harm", "ends_end", "veto")]
+    assert {row.measure for row in shares} == {"harm", "judged_harm", "ends_end", "veto"}
+    assert all(0 <= row.ci_low <= row.ci_high <= 1 for row in shares if row.ci_low is not None and row.ci_high)
+    assert find(rows, "reward", 1).ci_low == pytest.approx(6.5)
 
 
 def test_targeting_gap_is_vulnerable_less_ordinary_and_its_change_the_difference_of_changes() -> None:

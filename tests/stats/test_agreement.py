@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import cohen_kappa_score
@@ -137,6 +137,7 @@ def test_a_single_rating_of_an_item_changes_nothing() -> None:
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40),
     st.sampled_from(["none", "linear", "quadratic"]),
 )
+@settings(deadline=None)
 def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[int, int]], weights: str) -> None:
     first, second = np.array(pairs).T
     ours = cohen_kappa(first, second, 5, weights)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu
+from sklearn.metrics import roc_auc_score
 
 from influence_assets.stats.ranks import auc
 
@@ -17,6 +18,12 @@ values = st.integers(1, 30).flatmap(lambda n: arrays(np.float64, n, elements=st.
 def test_auc_is_mann_whitney(positive, negative):
     expected = mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative))
     assert auc(positive, negative) == pytest.approx(expected, abs=1e-12)
+
+
+@given(values, values)
+def test_auc_is_that_of_scikit_learn(positive, negative):
+    labels = np.r_[np.ones(len(positive)), np.zeros(len(negative))]
+    assert auc(positive, negative) == pytest.approx(roc_auc_score(labels, np.r_[positive, negative]))
 
 
 @given(values, values)
