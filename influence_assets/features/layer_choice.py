@@ -51,7 +51,7 @@ def candidate_layers(settings: FeaturesSettings, n_layers: int) -> tuple[int, ..
 
 def trial_coefficient(settings: FeaturesSettings) -> float:
     """The middle one of the study's positive coefficients."""
-    positive = [c for c in settings.steering.coefficients if c > 0]
+    positive = settings.steering.positive
     return positive[len(positive) // 2]
 
 

@@ -31,6 +31,11 @@ class SteeringSettings(_Part):
     written: int = Field(default=8, ge=0, description="neutral texts that are answered under every push")
     written_tokens: int = Field(default=24, ge=4, description="tokens of such an answer at most")
 
+    @property
+    def positive(self) -> tuple[float, ...]:
+        """The positive coefficients, rising."""
+        return tuple(c for c in self.coefficients if c > 0)
+
     @field_validator("coefficients")
     @classmethod
     def _both_signs(cls, values: tuple[float, ...]) -> tuple[float, ...]:

@@ -100,7 +100,7 @@ DOSE_RESPONSE = Table(
         Column("ci_low", "DOUBLE", "lower end of its 95 % interval"),
         Column("ci_high", "DOUBLE", "upper end of its 95 % interval"),
         Column("kl", "DOUBLE", "KL(steered || unsteered) per token of neutral text there, in nats"),
-        Column("z", "DOUBLE", "the shift against those of random directions there, both signs, in standard deviations"),
+        Column("z", "DOUBLE", "the shift against those of random directions there, in standard deviations"),
         Column("z_shuffled", "DOUBLE", "the same against directions of shuffled labels"),
         Column("n_null", "INTEGER", "shifts of random directions behind z"),
         Column("specificity", "DOUBLE", "|shift| over the mean |shift| of the other traits, at the reference"),

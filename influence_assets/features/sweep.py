@@ -2,7 +2,7 @@
 
     dose        each tried direction of a trait, every coefficient, the trait's own items
     off target  the same directions at plus and minus the reference coefficient, the items of all traits
-    null        random and shuffled directions at plus and minus the reference coefficient
+    null        random and shuffled directions at the reference coefficient (a random direction has no sign)
     prompt      the category's description as system message, the items of all traits
     unsteered   the items of all traits
 
@@ -83,7 +83,7 @@ def reference_coefficient(
 ) -> float:
     """The largest positive coefficient whose mean KL over the tried directions, both signs, is within the bound; the
     smallest one when none is, or nothing is tried. `kl` is by (direction_id, coefficient)."""
-    positive = [c for c in settings.coefficients if c > 0]
+    positive = settings.positive
     own = [subject.row.direction_id for subject in subjects if subject.row is not None]
     within = [
         c
@@ -105,8 +105,10 @@ def trials_of(
         if subject.row is None:
             trials.append(Trial(subject, 0.0, everything))
         elif subject.method == RANDOM:
-            trials += [Trial(subject, sign * reference, everything) for sign in (1, -1)]
-        elif subject.method == SHUFFLED or subject.category == LOW:
+            trials.append(Trial(subject, reference, everything))
+        elif subject.method == SHUFFLED:
+            trials.append(Trial(subject, reference, own))
+        elif subject.category == LOW:
             trials += [Trial(subject, sign * reference, own) for sign in (1, -1)]
         else:
             trials += [

@@ -191,8 +191,8 @@ def _kl(sweep: Sweep, subject: Subject, coefficient: float) -> float:
 
 
 def _null(sweep: Sweep, subjects: Sequence[Subject], trait: str) -> Floats:
-    """Shifts of control directions at plus and minus the reference coefficient."""
-    return np.array([sweep.shift(one, sign * sweep.reference, trait) for one in subjects for sign in (1, -1)])
+    """Shifts of control directions at the reference coefficient."""
+    return np.array([sweep.shift(one, sweep.reference, trait) for one in subjects])
 
 
 def _specificity(sweep: Sweep, subject: Subject, reference: float) -> float:

@@ -72,7 +72,7 @@ def sweep_steering(step: Step, k: int) -> Frames:
         root, report = step.project.root, step.progress("KL")
         kl = costs.kl_of_subjects(tried, settings.coefficients, root, report)
         reference = reference_coefficient(kl, tried, settings)
-        kl |= costs.kl_of_subjects(nulls, (reference, -reference), root, report)
+        kl |= costs.kl_of_subjects(nulls, (reference,), root, report)
         subjects = [*subjects, *(Subject(factor, category, PROMPT) for factor, category in prompts)]
         trials = trials_of(subjects, settings, reference, traits)
         answers = _asked(step, checkpoint, trials, prompts, traits)

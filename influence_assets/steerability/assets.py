@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from influence_assets.features import tables as features
 from influence_assets.partitions import MODELS, PROJECT
 from influence_assets.personas import tables as personas
 from influence_assets.steerability import show, tables
 from influence_assets.steerability.clusters import cluster_table
+from influence_assets.steerability.internal import Directions
 from influence_assets.steerability.matrix import matrix
+from influence_assets.steerability.method import needs_directions
 from influence_assets.steerability.respond import Measurement, respond
 from influence_assets.steerability.scores import score_tables
 from influence_assets.steerability.splits import steering_sets as split_rows
-from influence_assets.steerability.study_design import measurement, people_of
+from influence_assets.steerability.study_design import directions_of, measurement, people_of
 from influence_assets.step import Step
 from influence_assets.steps import Frames, landed
 from influence_assets.versions import code_version
 
+# Steering from inside stands on the features family; other studies run without it.
+_IS_INSIDE = needs_directions(PROJECT.study.steerability.methods)
+_INSIDE = (features.DIRECTIONS, features.DOSE_RESPONSE) if _IS_INSIDE else ()
+
 _VERSION = code_version(
     ["steerability", "stats"],
     data=[PROJECT.prompts / "steerability"],
-    settings=[PROJECT.study.steerability],
+    settings=[PROJECT.study.steerability, *([PROJECT.study.features.steering] if _IS_INSIDE else [])],
 )
 
 _PERSONA_TABLES = (personas.PERSONAS, personas.STATEMENTS)
 
 
-def _measurement(step: Step) -> Measurement:
+def _measurement(step: Step, directions: Directions | None = None) -> Measurement:
     who = people_of(*(step.read(table) for table in _PERSONA_TABLES))
     prompts = step.project.prompts / "steerability"
-    return measurement(who, step.study.steerability, seed=step.study.seed, prompts=prompts)
+    return measurement(who, step.study.steerability, seed=step.study.seed, prompts=prompts, directions=directions)
+
+
+def _directions(step: Step) -> Directions:
+    rows, doses = step.read(features.DIRECTIONS), step.read(features.DOSE_RESPONSE)
+    return directions_of(rows, doses, step.study.features.steering)
 
 
 @landed(
@@ -52,7 +64,7 @@ def steering_sets(step: Step) -> Frames:
 @landed(
     group="steerability",
     partitions=MODELS,
-    reads=(*_PERSONA_TABLES, tables.STEERING_SETS),
+    reads=(*_PERSONA_TABLES, tables.STEERING_SETS, *_INSIDE),
     writes=[tables.RESPONSES],
     version=_VERSION,
     asks=lambda step: [step.partition],
@@ -67,7 +79,7 @@ def persona_responses(step: Step) -> Frames:
     mass on them, and whether that is right. Void and refused answers are rows without a number. Query
     `steerability.responses`.
     """
-    design = _measurement(step)
+    design = _measurement(step, _directions(step) if _INSIDE else None)
     rows = step.ask(
         lambda models: respond(design, models, model=step.partition, on_progress=step.progress()),
         min_mass=step.study.steerability.min_mass,

@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from resources.asking import Models
 from resources.errors import InfluenceError, InputError
 from resources.messages import Message, Status
 from resources.prompts import PromptFile
+from resources.steering import Steering as InsideSteering
+
+if TYPE_CHECKING:
+    from influence_assets.steerability.internal import Directions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +40,26 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What stands before the question. When `status` is not ok the method failed, and so does every answer after it."""
+    """What stands before the question, and what is done to the model's residual stream while it answers.
+
+    When `status` is not ok the method failed, and so does every answer after it.
+    """
 
     messages: tuple[Message, ...]
     status: Status = Status.OK
+    steering: InsideSteering = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """What a method may use to make its prefixes: the model to be steered and the prompts of `methods.yaml`."""
+    """What a method may use to make its prefixes: the model to be steered, the prompts of `methods.yaml`, and, for
+    methods that set `needs_directions`, the study's directions."""
 
     models: Models
     model: str
     prompts: PromptFile
     adapter: str | None = None
+    directions: Directions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,12 @@ def all_methods() -> dict[str, Method]:
             raise InfluenceError(f"{module.__file__}: another file has the method name {method.name!r}; rename one")
         found[method.name] = method
     return found
+
+
+def needs_directions(names: Sequence[str]) -> bool:
+    """Whether one of the named methods steers from inside, so that the features family must have run before."""
+    known = all_methods()
+    return any(getattr(known.get(name), "needs_directions", False) for name in names)
 
 
 def chosen_methods(names: Sequence[str]) -> list[Method]:

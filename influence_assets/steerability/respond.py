@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from influence_assets.steerability.answers import Answer, answer_frame
 from influence_assets.steerability.cells import Cells
+from influence_assets.steerability.internal import Directions
 from influence_assets.steerability.method import Case, Method, Prefix, Reference, Steering, SteeringMethod, Tests
 from influence_assets.steerability.people import People
 from influence_assets.steerability.splits import Splits
@@ -65,6 +66,7 @@ class Measurement:
     prompts: Prompts
     seed: int
     min_mass: float = 0.5
+    directions: Directions | None = None
 
 
 @dataclass
@@ -90,7 +92,7 @@ async def respond(
     P(agree) is the mean over the question's variants that were answered; an answer with less than `min_mass` on the
     options is void; with no variant answered the row has a status and no number. `on_progress` counts requests.
     """
-    steering = Steering(models, model, measurement.prompts.methods, adapter)
+    steering = Steering(models, model, measurement.prompts.methods, adapter, measurement.directions)
     plan = _Plan()
     for method in measurement.methods:
         for n in measurement.splits.n_steer if method.uses_statements else (0,):
@@ -187,7 +189,13 @@ async def _ask(
     open_pairs = list(zip(prefix_A[ok_A].tolist(), statement_A[ok_A].tolist(), strict=True))
     for start in range(0, len(open_pairs), step):
         requests = [
-            Request(steering.model, prefixes[prefix].messages + suffix, Role.AGENT, adapter=steering.adapter)
+            Request(
+                steering.model,
+                prefixes[prefix].messages + suffix,
+                Role.AGENT,
+                adapter=steering.adapter,
+                steering=prefixes[prefix].steering,
+            )
             for prefix, statement in open_pairs[start : start + step]
             for suffix in suffixes[statement]
         ]
