@@ -44,10 +44,14 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
     with duckdb.connect(catalogue, read_only=True) as connection:
         scores = connection.execute((_SQL / "demo_steerability.sql").read_text(), {"model": MODEL}).pl()
         loop = connection.execute((_SQL / "demo_influence.sql").read_text(), {"model": MODEL}).pl()
+        latents = connection.execute((_SQL / "demo_feature_map.sql").read_text(), {"model": MODEL}).pl()
+        doses = connection.execute((_SQL / "demo_dose_response.sql").read_text(), {"model": MODEL}).pl()
         requests = connection.execute((_SQL / "demo_requests.sql").read_text(), {"runs": list(run_ids)}).pl()
     console.print()
     console.print(_score_grid(scores))
     console.print(_loop_grid(loop))
+    console.print(_latent_grid(latents))
+    console.print(_dose_grid(doses))
     console.print(_request_grid(requests))
     console.print(
         Text.assemble(
@@ -55,6 +59,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
             "  make ui              the graph, its tables and plots, in Dagster\n",
             "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
             "  .venv/bin/influence sql 'FROM influence.metrics'      every measure of every checkpoint\n",
+            "  .venv/bin/influence sql 'FROM features.dose_response' every direction against its controls\n",
             "  data/influence.duckdb   every table, for any DuckDB client\n",
             "  README.md            add a model, a persona framework, a steering method",
         )
@@ -98,6 +103,65 @@ def _loop_grid(rows: pl.DataFrame) -> Grid:
         last = part.sort("iteration").select("delta", "delta_ci_low", "delta_ci_high").row(-1)
         grid.add_row(name, *cells, interval(*last, signed=True))
     return grid
+
+
+def _latent_grid(rows: pl.DataFrame) -> Grid:
+    """One line per pole: its best SAE latent."""
+    grid = Grid(
+        title="Which SAE latents carry a trait, held-out texts, with 95 % intervals",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    for name in ("trait", "pole", "latent", "AUROC (chance .50)", "promotes"):
+        grid.add_column(name, justify="left" if name in ("trait", "pole", "promotes") else "right", no_wrap=True)
+    for row in rows.iter_rows(named=True):
+        words = Text(", ".join(_plain(word) for word in row["promotes"]))
+        value = interval(row["value"], row["ci_low"], row["ci_high"])
+        grid.add_row(row["trait"], row["pole"], str(row["latent"]), value, words)
+    return grid
+
+
+def _dose_grid(rows: pl.DataFrame) -> Grid:
+    """One line per trait and way of steering."""
+    reference = max(rows.filter(pl.col("method") != "prompt")["reference"].to_list(), default=0.0)
+    grid = Grid(
+        title=f"Steered toward a trait's high pole, coefficient {reference:g}: shift of P(high), held-out items",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    columns = (
+        "trait",
+        "method",
+        "shift",
+        "z, random\ndirections",
+        "on target /\noff target",
+        "rank corr.\nwith dose",
+        "KL",
+    )
+    for name in columns:
+        grid.add_column(name, justify="left" if name in ("trait", "method") else "right", no_wrap=True)
+    for row in rows.iter_rows(named=True):
+        figures = [_number(row[name], 1) for name in ("z", "specificity")]
+        grid.add_row(
+            row["trait"],
+            row["method"],
+            interval(row["value"], row["ci_low"], row["ci_high"], signed=True),
+            *figures,
+            _number(row["spearman"], 2),
+            _number(row["kl"], 2),
+        )
+    return grid
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _plain(word: str) -> str:
+    """A token of the model's vocabulary, without control characters."""
+    return "".join(char for char in word.strip() if char.isprintable())
 
 
 def _request_grid(requests: pl.DataFrame) -> Grid | Text:
