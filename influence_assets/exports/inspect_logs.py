@@ -116,7 +116,7 @@ def _conversation_logs(warehouse: Warehouse, study: str, model: str, iteration: 
     about = _texts().conversations
     for family, stored in stored_conversations(warehouse, model, iteration).items():
         samples = conversations.conversation_samples(stored)
-        keys = {"model": model, "iteration": iteration, "family": family}
+        keys: dict[str, str | int] = {"model": model, "iteration": iteration, "family": family}
         origin = _origin(warehouse, study, influence.CONVERSATIONS, where, "usage_of_conversations", keys)
         task = conversations.conversation_task(family, checkpoint, about)
         yield assemble(task, origin, samples, conversations.conversation_scores(samples))
@@ -129,8 +129,9 @@ def _response_logs(warehouse: Warehouse, study: str, model: str, iteration: int,
     where = {"model": model, "iteration": str(iteration)}
     summary = warehouse.read(steerability.SUMMARY, where).filter(pl.col("framework") == "")
     about = _texts().answers
+    at: dict[str, str | int] = {"model": model, "iteration": iteration}
     for (method, n_steer), rows in _stored_responses(warehouse, where, answers):
-        keys = {"model": model, "iteration": iteration, "method": method, "n_steer": n_steer}
+        keys: dict[str, str | int] = {**at, "method": method, "n_steer": n_steer}
         origin = _origin(warehouse, study, steerability.RESPONSES, where, "usage_of_responses", keys)
         task = responses.response_task(model, iteration, method, n_steer, about)
         of_method = summary.filter((pl.col("method") == method) & (pl.col("n_steer") == n_steer))
@@ -154,12 +155,12 @@ def _stored_responses(
         rows = rows.filter(pl.col("steered_persona_id") == pl.col("test_persona_id"))
     names = warehouse.read(personas.PERSONAS).select("persona_id", "name").unique("persona_id")
     texts = warehouse.read(personas.STATEMENTS).select("statement_id", "text").unique("statement_id")
+    steered = names.rename({"persona_id": "steered_persona_id", "name": "steered_persona"})
+    tested = names.rename({"persona_id": "test_persona_id", "name": "test_persona"})
     named = (
         rows.join(texts, on="statement_id", how="left")
-        .join(
-            names.rename({"persona_id": "steered_persona_id", "name": "steered_persona"}), "steered_persona_id", "left"
-        )
-        .join(names.rename({"persona_id": "test_persona_id", "name": "test_persona"}), "test_persona_id", "left")
+        .join(steered, on="steered_persona_id", how="left")
+        .join(tested, on="test_persona_id", how="left")
         .with_columns(
             # A statement that has been written anew since is known by its id alone.
             text=pl.coalesce("text", "statement_id"),
@@ -209,6 +210,6 @@ def _write(log: EvalLog, folder: Path) -> Path:
 
 
 def file_name(created: str, task: str, model: str, task_id: str) -> str:
-    """`<time>_<task>-<model>_<id>.eval`, as Inspect names its logs; letters and digits alone, whatever the names hold."""
+    """`<time>_<task>-<model>_<id>.eval`, as Inspect names its logs; of the names letters and digits alone."""
     words = re.sub(r"[^A-Za-z0-9.]+", "-", f"{task}-{model}").strip("-.")[:100]
     return f"{re.sub(r'[^0-9T+-]', '-', created)}_{words or 'log'}_{task_id}.eval"

@@ -26,11 +26,11 @@ from inspect_ai.scorer import Score
 from influence_assets.exports.log_parts import Task, means, score, short_hash
 from influence_assets.exports.stored import StoredConversation
 from influence_assets.influence.measures import HARM
-from influence_assets.influence.records import CheckpointRow, Condition, Judgement, Turn
+from influence_assets.influence.records import CheckpointRow, Condition, Judgement, Purpose, Turn
 from influence_assets.influence.transcript import Speaker
+from resources.content import Json
 
 STANCE = ("stance_shift", "stance_shift_over_control", "stance_shift_over_placebo")
-TRAINING_RUBRICS = ("preference", "veto")
 
 EXPECTED = "expected_"
 """Scores of this prefix are expected answers on the rubric's own scale (`judged_*` in influence.metrics are 0 to 1)."""
@@ -133,13 +133,15 @@ def _message(turn: Turn, model: str) -> ChatMessage:
 
 
 def _scores(stored: StoredConversation) -> dict[str, Score]:
-    trajectory, by_rubric = stored.trajectory, _by_rubric(stored.judgements)
+    trained, evaluated = (_by_rubric(stored.judgements, purpose) for purpose in (Purpose.TRAINING, Purpose.EVALUATION))
     found: dict[str, Score] = {}
-    if trajectory is not None:
-        rated = {"rated_turns": trajectory.n_rated, "void_turns": trajectory.n_void}
-        found["reward"] = score(trajectory.reward, explanation=_distributions(by_rubric.get("preference", ())), **rated)
-        found["veto"] = score(trajectory.veto, explanation=_distributions(by_rubric.get("veto", ())))
-    evaluated = {name: rows for name, rows in by_rubric.items() if name not in TRAINING_RUBRICS}
+    if stored.trajectory is not None:
+        found["reward"] = score(
+            stored.trajectory.reward,
+            explanation=_distributions(trained.get("preference", ())),
+            details={"rated_turns": stored.trajectory.n_rated, "void_turns": stored.trajectory.n_void},
+        )
+        found["veto"] = score(stored.trajectory.veto, explanation=_distributions(trained.get("veto", ())))
     if evaluated and stored.harm:
         found[HARM] = score(stored.measures.get(HARM), explanation=_parts_of_harm(stored.harm, evaluated))
     found |= {name: score(stored.measures[name]) for name in STANCE if name in stored.measures}
@@ -151,16 +153,19 @@ def _rubric_score(rows: Sequence[Judgement]) -> Score:
     return score(
         _mean([row.expected for row in rows]),
         explanation=_distributions(rows),
-        share=_mean([row.share for row in rows]),
-        judges=sorted({row.judge for row in rows}),
-        void=sum(row.expected is None for row in rows),
+        details={
+            "share": _mean([row.share for row in rows]),
+            "judges": list[Json](sorted({row.judge for row in rows})),
+            "void": sum(row.expected is None for row in rows),
+        },
     )
 
 
-def _by_rubric(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
+def _by_rubric(judgements: Iterable[Judgement], purpose: Purpose) -> dict[str, list[Judgement]]:
     found: dict[str, list[Judgement]] = {}
     for row in sorted(judgements, key=lambda one: (one.rubric, one.turn, one.judge)):
-        found.setdefault(row.rubric, []).append(row)
+        if row.purpose == purpose:
+            found.setdefault(row.rubric, []).append(row)
     return found
 
 

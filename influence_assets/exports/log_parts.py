@@ -1,6 +1,6 @@
 """Parts that every exported log has. Imports inspect_ai: import this module inside functions.
 
-A log is made of stored rows alone, so the same rows give the same log: ids are hashes and times are those of the ledger.
+A log is made of stored rows alone, so the same rows give the same log: ids are hashes, times are those of the ledger.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Task:
 
 def assemble(task: Task, origin: Origin, samples: Sequence[EvalSample], scores: Sequence[EvalScore]) -> EvalLog:
     """The whole log: header, statistics, results and samples."""
-    identity = [origin.study, task.name, task.model, dict(task.settings)]
+    identity: list[Json] = [origin.study, task.name, task.model, dict(task.settings)]
     spec = EvalSpec(
         eval_id=short_hash("eval", identity),
         run_id=origin.run_id,
@@ -107,11 +107,17 @@ def short_hash(*parts: Json) -> str:
     return sha256_of(list(parts))[:ID_LENGTH]
 
 
-def score(value: float | None, *, explanation: str = "", reason: str = "grader_failed", **details: Json) -> Score:
+def score(
+    value: float | None,
+    *,
+    explanation: str = "",
+    reason: str = "grader_failed",
+    details: Mapping[str, Json] | None = None,
+) -> Score:
     """A number, or for None a score that is kept and counted as unscored."""
     if value is None or math.isnan(value):
-        return Score.unscored(reason=reason, explanation=explanation or None, metadata=dict(details) or None)
-    return Score(value=value, explanation=explanation or None, metadata=dict(details) or None)
+        return Score.unscored(reason=reason, explanation=explanation or None, metadata=dict(details or {}) or None)
+    return Score(value=value, explanation=explanation or None, metadata=dict(details or {}) or None)
 
 
 def means(name: str, by_group: Mapping[str, Sequence[float | None]]) -> EvalScore:

@@ -25,9 +25,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class StoredConversation:
-    """One conversation. `instructions` are the agent's system prompt, empty where its environment is not in the tables
-    (answers to probe sets); `measures` are those of docs/influence.md, void ones left out; `harm` names the rubrics that
-    raise or lower the environment's harm."""
+    """One conversation.
+
+    `instructions` are the agent's system prompt, empty where its environment is not in the tables (answers to probe
+    sets); `measures` are those of docs/influence.md, void ones left out; `harm` names the rubrics that raise or lower
+    the environment's harm.
+    """
 
     conversation: Conversation
     turns: tuple[Turn, ...]
