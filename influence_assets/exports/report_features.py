@@ -80,7 +80,7 @@ def _profile_grid(rows: pl.DataFrame) -> Grid:
         for row in rows.iter_rows(named=True)
     ]
     columns = ("model", "measure", "iteration", "value", "n")
-    return Grid.of("Every measure of every checkpoint with 95 % intervals.", columns, cells, text=2)
+    return Grid.of("Every measure of every checkpoint with 95 % intervals.", columns, cells, text=2).grouped_by(2)
 
 
 def _of(row: dict[str, float | None], name: str) -> str:

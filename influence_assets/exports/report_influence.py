@@ -89,7 +89,7 @@ def _grid(caption: str, rows: pl.DataFrame) -> Grid:
                 row["n"],
             ]
         )
-    return Grid.of(caption, columns, cells, text=2)
+    return Grid.of(caption, columns, cells, text=2).grouped_by(2)
 
 
 def _p(p: float | None) -> str | None:

@@ -26,6 +26,7 @@ class When(StrEnum):
     """Under which condition a sentence stands in a report."""
 
     ALWAYS = "always"
+    CONVERSATIONS = "conversations"
     ORGANISM = "organism"
     JUDGES_ITSELF = "judges_itself"
     JUDGE_MEASURES = "judge_measures"
@@ -50,7 +51,7 @@ class _Limits(BaseModel):
 
 
 class Facts(BaseModel):
-    """What the conditions rest on; counts are of what has landed."""
+    """What the conditions rest on; counts are of what has landed, environments those with conversations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,6 +76,7 @@ def holding_conditions(study: Study, facts: Facts) -> frozenset[When]:
     training = set(_players(study, (Role.PREFERENCE, Role.VETO)))
     holds = {
         When.ALWAYS: True,
+        When.CONVERSATIONS: facts.n_environments > 0,
         When.ORGANISM: ORGANISM in facts.models,
         When.JUDGES_ITSELF: facts.n_environments > 0 and bool(judges & set(facts.models)),
         When.JUDGE_MEASURES: facts.n_environments > 0

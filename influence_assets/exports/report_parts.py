@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -14,18 +14,33 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the report. `numbers` are the places of columns that are aligned to the right."""
+    """A table of the report.
+
+    `numbers` are the places of columns that are aligned to the right; `grouped` rows begin with empty cells where they
+    repeat the row above.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: frozenset[int] = frozenset()
+    grouped: bool = False
 
     @classmethod
     def of(cls, caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text: int = 1) -> Grid:
         """Cells as text; the first `text` columns hold words, the others numbers."""
         cells = tuple(tuple(shown(value) for value in row) for row in rows)
         return cls(caption, tuple(map(shown, columns)), cells, frozenset(range(text, len(columns))))
+
+    def grouped_by(self, n_columns: int) -> Grid:
+        """With the first columns empty wherever they repeat the row above."""
+        rows = []
+        for before, row in zip((None, *self.rows), self.rows, strict=False):
+            same = 0
+            while before is not None and same < n_columns and row[same] == before[same]:
+                same += 1
+            rows.append(("",) * same + row[same:])
+        return replace(self, rows=tuple(rows), grouped=True)
 
     @classmethod
     def of_frame(cls, caption: str, frame: pl.DataFrame) -> Grid:
@@ -67,7 +82,7 @@ def number(value: float | None, *, signed: bool = False) -> str:
         return DASH
     decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     text = f"{value:{'+' if signed else ''},.{decimals}f}"
-    return text.replace("-", "−") if text.strip("+-0.,") else text.lstrip("-")
+    return text.replace("-", "−") if text.strip("+-0.,") else text.lstrip("+-")
 
 
 def estimate(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:

@@ -8,6 +8,11 @@ SELECT 'conversations', model, status, count(*)
 FROM influence.conversations
 GROUP BY ALL
 UNION ALL
+SELECT 'things said by models', model, status, count(*)
+FROM influence.turns
+WHERE request_id IS NOT NULL
+GROUP BY ALL
+UNION ALL
 SELECT 'judgements (' || purpose || ')', model, status, count(*)
 FROM influence.judgements
 GROUP BY ALL

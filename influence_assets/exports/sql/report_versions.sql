@@ -1,7 +1,7 @@
 -- Commits, seeds and packages behind the rows that stand in the tables now.
 SELECT
     m.git_commit,
-    m.seed,
+    CAST(m.seed AS VARCHAR) AS seed,
     m.packages,
     count(*) AS partitions,
     min(m.finished_at) AS first_at,
