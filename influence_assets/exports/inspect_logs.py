@@ -153,8 +153,16 @@ def _stored_responses(
     rows = warehouse.read(steerability.RESPONSES, where).filter(pl.col("estimator") != "reference")
     if answers is Answers.OWN:
         rows = rows.filter(pl.col("steered_persona_id") == pl.col("test_persona_id"))
-    names = warehouse.read(personas.PERSONAS).select("persona_id", "name").unique("persona_id")
-    texts = warehouse.read(personas.STATEMENTS).select("statement_id", "text").unique("statement_id")
+    names = (
+        warehouse.read(personas.PERSONAS)
+        .select("persona_id", "name")
+        .unique("persona_id", keep="first", maintain_order=True)
+    )
+    texts = (
+        warehouse.read(personas.STATEMENTS)
+        .select("statement_id", "text")
+        .unique("statement_id", keep="first", maintain_order=True)
+    )
     steered = names.rename({"persona_id": "steered_persona_id", "name": "steered_persona"})
     tested = names.rename({"persona_id": "test_persona_id", "name": "test_persona"})
     named = (
