@@ -22,11 +22,13 @@ from inspect_ai.model import (
     ModelOutput,
 )
 from inspect_ai.scorer import Score
+from inspect_ai.tool import ToolCall
 
 from influence_assets.exports.log_parts import Task, means, score, short_hash
 from influence_assets.exports.stored import StoredConversation
 from influence_assets.influence.measures import HARM
 from influence_assets.influence.records import CheckpointRow, Condition, Judgement, Purpose, Turn
+from influence_assets.influence.tools import Tools
 from influence_assets.influence.transcript import Speaker
 from resources.content import Json
 
@@ -89,12 +91,12 @@ def _sample(stored: StoredConversation) -> EvalSample:
         uuid=short_hash("sample", row.conversation_id),
         input=begun,
         target="",
-        description=stored.about or None,
+        description=stored.scene.about or None,
         messages=said,
         output=_output(last, f"{row.model}@{row.iteration}"),
         scores=_scores(stored) if row.condition == Condition.AGENT else {},
         metadata={name: value for name, value in shown.items() if name != "conversation_id"}
-        | {"initial_state_variables": dict(stored.variables)},
+        | {"initial_state_variables": dict(stored.scene.variables)},
         turn_count=row.n_turns,
     )
 
@@ -106,29 +108,51 @@ def _output(last: ChatMessageAssistant | None, model: str) -> ModelOutput:
 
 def _messages(stored: StoredConversation) -> Iterator[ChatMessage]:
     """The agent's instructions and what was said; the initial history has the source `input`."""
-    row = stored.conversation
-    if stored.instructions:
+    row, tools = stored.conversation, Tools(stored.scene.tools)
+    if stored.scene.instructions:
         message_id = short_hash(row.conversation_id, "instructions")
-        yield ChatMessageSystem(id=message_id, content=stored.instructions)
-    for turn in stored.turns:
-        yield _message(turn, f"{row.model}@{row.iteration}")
+        yield ChatMessageSystem(id=message_id, content=stored.scene.instructions)
+    called: ToolCall | None = None
+    for turn, after in zip(stored.turns, (*stored.turns[1:], None), strict=True):
+        if turn.role == Speaker.AGENT:
+            answered = after is not None and after.role == Speaker.TOOL
+            called = _call(turn, tools) if answered else None
+        yield _message(turn, f"{row.model}@{row.iteration}", called)
 
 
-def _message(turn: Turn, model: str) -> ChatMessage:
+def _call(turn: Turn, tools: Tools) -> ToolCall:
+    """The call that an agent's words are: Inspect shows a tool's answer only beside its call."""
+    answer = tools.answer(turn.content)
+    name = Speaker.TOOL.value if answer is None else answer.tool.name
+    return ToolCall(id=short_hash(turn.conversation_id, turn.position, "call"), function=name, arguments={})
+
+
+def _message(turn: Turn, model: str, called: ToolCall | None) -> ChatMessage:
     message_id = short_hash(turn.conversation_id, turn.position)
     details: dict[str, str | int] = {"turn": turn.turn, "state": turn.state}
     details |= {} if turn.status == "ok" else {"status": turn.status}
     details |= {} if turn.request_id is None else {"request_id": turn.request_id}
     source = "input" if turn.turn == 0 else None
     if turn.role == Speaker.AGENT:
-        written_by = None if turn.request_id is None else model
         return ChatMessageAssistant(
-            id=message_id, content=turn.content, source=source or "generate", model=written_by, metadata=details
+            id=message_id,
+            content=turn.content,
+            source=source or "generate",
+            model=None if turn.request_id is None else model,
+            tool_calls=None if called is None else [called],
+            metadata=details,
         )
-    if turn.role == Speaker.TOOL:
-        return ChatMessageTool(id=message_id, content=turn.content, source=source, metadata=details)
+    if turn.role == Speaker.TOOL and called is not None:
+        return ChatMessageTool(
+            id=message_id,
+            content=turn.content,
+            source=source,
+            tool_call_id=called.id,
+            function=called.function,
+            metadata=details,
+        )
     # What the environment reports reaches the agent as a user's message; the metadata tell the two apart.
-    details |= {"role": turn.role} if turn.role == Speaker.ENVIRONMENT else {}
+    details |= {} if turn.role == Speaker.CHARACTER else {"role": turn.role}
     return ChatMessageUser(id=message_id, content=turn.content, source=source, metadata=details)
 
 

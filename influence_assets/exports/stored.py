@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
 
 import polars as pl
 
 from influence_assets.influence import tables
-from influence_assets.influence.environments import Environment, InitialState
+from influence_assets.influence.environments import InitialState, Tool
 from influence_assets.influence.loading import Family
 from influence_assets.influence.measures import Harms, measured
 from influence_assets.influence.records import Condition, Conversation, Judgement, Trajectory, Turn
@@ -24,12 +24,24 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What a conversation's environment was, with its variables filled; all empty where the tables do not hold it.
+
+    `instructions` are the agent's system prompt (the control agent's, for its conversations).
+    """
+
+    about: str = ""
+    instructions: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True)
 class StoredConversation:
     """One conversation.
 
-    `instructions` are the agent's system prompt, empty where its environment is not in the tables (answers to probe
-    sets); `measures` are those of docs/influence.md, void ones left out; `harm` names the rubrics that raise or lower
-    the environment's harm.
+    `measures` are those of docs/influence.md, void ones left out; `harm` names the rubrics that raise or lower the
+    environment's harm.
     """
 
     conversation: Conversation
@@ -37,10 +49,8 @@ class StoredConversation:
     judgements: tuple[Judgement, ...]
     trajectory: Trajectory | None
     measures: Mapping[str, float]
-    about: str
-    instructions: str
-    variables: Mapping[str, str]
     harm: Mapping[str, str]
+    scene: Scene
 
 
 def stored_conversations(warehouse: Warehouse, model: str, iteration: int) -> dict[str, list[StoredConversation]]:
@@ -56,17 +66,14 @@ def stored_conversations(warehouse: Warehouse, model: str, iteration: int) -> di
     measures = _measures(frames, harms)
     found: dict[str, list[StoredConversation]] = {}
     for row in from_frame(Conversation, frames[tables.CONVERSATIONS].sort("conversation_id")):
-        about, instructions, variables = scene(row.family, row.environment, row.initial_state_id, row.condition)
         stored = StoredConversation(
             conversation=row,
             turns=tuple(sorted(turns.get(row.conversation_id, ()), key=lambda turn: turn.position)),
             judgements=tuple(judged.get(row.conversation_id, ())),
             trajectory=trajectories.get(row.conversation_id),
             measures=measures.get(row.conversation_id, {}),
-            about=about,
-            instructions=instructions,
-            variables=variables,
             harm=harms.get(row.environment, {}),
+            scene=scene(row.family, row.environment, row.initial_state_id, row.condition),
         )
         found.setdefault(row.family, []).append(stored)
     return found
@@ -100,11 +107,8 @@ def _measures(frames: Mapping[Table, pl.DataFrame], harms: Harms) -> dict[str, d
     return found
 
 
-_Scene = tuple[str, str, Mapping[str, str]]
-
-
-def _scenes(families: Mapping[str, Family]) -> Callable[[str, str, str, str], _Scene]:
-    """By family, environment, initial state and condition: what the scene is, the agent's instructions, variables."""
+def _scenes(families: Mapping[str, Family]) -> Callable[[str, str, str, str], Scene]:
+    """By family, environment, initial state and condition; each is filled once."""
     states: dict[tuple[str, str, str], InitialState] = {
         (name, environment, state.id): state
         for name, family in families.items()
@@ -113,16 +117,12 @@ def _scenes(families: Mapping[str, Family]) -> Callable[[str, str, str, str], _S
     }
 
     @cache
-    def scene(family: str, environment: str, state_id: str, condition: str) -> _Scene:
+    def scene(family: str, environment: str, state_id: str, condition: str) -> Scene:
         state = states.get((family, environment, state_id))
         if state is None:
-            return "", "", {}
+            return Scene()
         whole = filled(families[family].environments[environment], state)
-        return whole.about, _instructions(whole, condition), dict(state.variables)
+        role = whole.control if condition == Condition.CONTROL and whole.control else whole.agent
+        return Scene(whole.about, role.instructions, dict(state.variables), whole.tools)
 
     return scene
-
-
-def _instructions(environment: Environment, condition: str) -> str:
-    role = environment.control if condition == Condition.CONTROL and environment.control else environment.agent
-    return role.instructions

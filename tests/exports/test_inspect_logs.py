@@ -12,12 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influence_assets.exports.inspect_logs import Answers, Wanted, export_inspect, file_name
+from influence_assets.exports.stored import Scene, StoredConversation
+from influence_assets.influence.environments import Tool
+from influence_assets.influence.records import Turn
 from resources.errors import InputError
 from tests.exports.exported_world import BEGAN, ITERATIONS, VOID_STATE, Hostile, World, make_world
 
 pytest.importorskip("inspect_ai", reason="inspect-ai is not installed: pip install 'influence-assets[inspect]'")
 
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
+from inspect_ai.model import ChatMessageAssistant, ChatMessageTool
 
 ROLES = {"agent": "assistant", "character": "user", "environment": "user", "tool": "tool"}
 
@@ -74,6 +78,37 @@ def test_messages_are_what_was_said_in_its_order_and_role(world: World, logs: li
             assert [(one.role, one.text) for one in said] == [(ROLES[turn.role], turn.content) for turn in turns]
             assert [one.text for one in sample.input] == [turn.content for turn in turns if turn.turn == 0]  # type: ignore[union-attr]
             assert sample.output.completion == turns[-1].content
+
+
+def test_a_tools_answer_stands_beside_the_call_that_the_agents_words_are(logs: list[EvalLog]) -> None:
+    for sample in samples(of_conversations(logs, 0)).values():
+        first, second, third = (one for one in sample.messages if isinstance(one, ChatMessageAssistant))
+        [call] = first.tool_calls or []
+        [answer] = (one for one in sample.messages if isinstance(one, ChatMessageTool))
+        assert (call.id, call.function) == (answer.tool_call_id, answer.function)
+        assert not second.tool_calls
+        assert not third.tool_calls
+
+
+def test_a_call_has_the_name_of_the_tool_whose_pattern_it_fits(world: World) -> None:
+    from influence_assets.exports.log_of_conversations import conversation_samples
+
+    row = world.conversations[0]
+    said = [("tool", "welcome"), ("character", "hello"), ("agent", "CALL find(room)"), ("tool", "two rooms")]
+    turns = tuple(
+        Turn(row.conversation_id, row.model, 0, int(place > 1), place, role, content, "open", None, "ok")
+        for place, (role, content) in enumerate(said)
+    )
+    tools = tuple(Tool(name=name, call=rf"CALL {name}\(", results=("x",)) for name in ("book", "find"))
+    stored = StoredConversation(row, turns, (), None, {}, {}, Scene(tools=tools))
+    [sample] = conversation_samples([stored])
+    uncalled, _, agent, answer = sample.messages
+    assert uncalled.role == "user"
+    assert (uncalled.metadata or {})["role"] == "tool"
+    assert isinstance(agent, ChatMessageAssistant)
+    assert [call.function for call in agent.tool_calls or []] == ["find"]
+    assert isinstance(answer, ChatMessageTool)
+    assert answer.text == "two rooms"
 
 
 def test_scores_are_the_tables_numbers_and_void_ones_are_unscored(world: World, logs: list[EvalLog]) -> None:
