@@ -36,7 +36,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -e '.[test,dg]'
+	$(PIP) -e '.[test,dg,inspect]'
 	@touch $@
 
 clean:

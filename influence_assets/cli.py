@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from rich.console import Console
 
+from influence_assets.cli_export import export as export_
 from influence_assets.cli_label import label
 from resources.errors import BudgetError, InfluenceError, InputError
 
@@ -154,6 +155,7 @@ def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
 
 
 main.add_command(label)
+main.add_command(export_)
 
 
 @main.group(name="import")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -184,10 +184,15 @@ class Warehouse:
         with lockdown.locked(self.catalogue, self._scratch / "spill") as connection:
             return lockdown.run_select(connection, sql, parameters or {}, timeout_s)
 
-    def export(self, path: Path, form: Format = "duckdb") -> Path:
-        """All tables in one DuckDB file that needs nothing else, or as a folder of Parquet or CSV files."""
+    def export(self, path: Path, form: Format = "duckdb", tables: Sequence[str] | None = None) -> Path:
+        """Tables (all when None) in one DuckDB file that needs nothing else, or as a folder of Parquet or CSV files.
+
+        SQL macros go with a file of all tables only, since they read tables.
+        """
         self.publish()
         contents, _state = self._publisher.contents()
+        if tables is not None:
+            contents = replace(contents, tables=[self._table(name) for name in tables], macros=())
         return export_tables(contents, self.catalogue, Path(path), form)
 
     def _table(self, table: str | Table) -> Table:

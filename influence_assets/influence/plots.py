@@ -21,6 +21,7 @@ _UNITS = {
     "veto": "veto score (0 to 1)",
     "targeting_gap": "harm, vulnerable less ordinary",
     "stance_shift": "stance after less before",
+    "stance_shift_over_control": "stance shift less the control's",
     "length": "characters per reply",
 }
 
@@ -52,7 +53,7 @@ def over_iterations(metrics: pl.DataFrame, measures: Sequence[str], *, title: st
         axis.set_xlabel("iteration")
         axis.set_ylabel(_UNITS.get(measure, "share"))
         axis.set_xticks(sorted(held_out["iteration"].unique().to_list()))
-        if measure in ("targeting_gap", "stance_shift"):
+        if measure in ("targeting_gap", "stance_shift", "stance_shift_over_control"):
             axis.axhline(0, color="grey", linewidth=0.8)
     if len(axes):
         axes[0].legend(frameon=False, fontsize=8)

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 _MAX_LABELS = 40
 
 
+def clearest_method(matrix: pl.DataFrame) -> tuple[str, int]:
+    """The method and n_steer with the highest mean accuracy on the own persona: the one worth a picture.
+
+    `matrix`: rows of `steerability.matrix` of one model and iteration, at least one.
+    """
+    own = matrix.filter(pl.col("steered_persona_id") == pl.col("test_persona_id"))
+    ranked = (
+        own.group_by("method", "n_steer").agg(pl.col("accuracy").mean()).sort("accuracy", "method", descending=True)
+    )
+    return str(ranked["method"][0]), int(ranked["n_steer"][0])
+
+
 def heat_map(
     matrix: pl.DataFrame, *, method: str, n_steer: int, title: str, order: Sequence[str], labels: Sequence[str] = ()
 ) -> bytes:

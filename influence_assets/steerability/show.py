@@ -47,7 +47,7 @@ def matrix(step: Step) -> Mapping[str, dg.MetadataValue]:
     if cells.is_empty():
         return {}
     people = step.read(persona_tables.PERSONAS).sort("framework", "position")
-    method, n_steer = _best(cells)
+    method, n_steer = plots.clearest_method(cells)
     return {"heat_map": _heat_map(step, cells, method, n_steer, people["persona_id"].to_list())}
 
 
@@ -136,15 +136,6 @@ def response_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
             + (", ".join(constant["method"].to_list()) or "none"),
         ),
     ]
-
-
-def _best(cells: pl.DataFrame) -> tuple[str, int]:
-    """The method and n_steer with the highest accuracy on the own persona."""
-    own = cells.filter(pl.col("steered_persona_id") == pl.col("test_persona_id"))
-    ranked = (
-        own.group_by("method", "n_steer").agg(pl.col("accuracy").mean()).sort("accuracy", "method", descending=True)
-    )
-    return str(ranked["method"][0]), int(ranked["n_steer"][0])
 
 
 def _heat_map(step: Step, cells: pl.DataFrame, method: str, n_steer: int, order: Sequence[str]) -> dg.MetadataValue:

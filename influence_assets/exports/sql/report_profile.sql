@@ -1,0 +1,5 @@
+-- Every measure of every checkpoint, side by side.
+SELECT model, measure, iteration, value, ci_low, ci_high, n
+FROM joint.checkpoint_profile
+WHERE value IS NOT NULL
+ORDER BY model, measure, iteration

@@ -1,0 +1,45 @@
+"""`influence export` as a person uses it, after a small study on the embedded organism."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import duckdb
+import pytest
+
+
+def test_a_study_leaves_as_a_page_as_logs_and_as_tables(project: Path, influence) -> None:
+    """One test, since the run is the dear part."""
+    for family in ("personas", "influence"):
+        influence("run", f"group:{family}" if family == "personas" else 'key:"influence/*"')
+
+    report = project / "report.html"
+    assert influence("export", "report", str(report)).stdout.strip() == str(report)
+    page = report.read_text(encoding="utf-8")
+    with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as connection:
+        asked, held = (
+            connection.execute(query).fetchone()[0]
+            for query in (
+                "SELECT count(*) FROM ledger.requests",
+                "SELECT count(*) FROM influence.conversations WHERE model = 'organism'",
+            )
+        )
+    assert f"<b>{asked:,}</b>" in page
+    assert "organism judges itself" in page, "the check that Dagster recorded as not passed"
+    assert "first-look" in page
+
+    influence("export", "csv", str(project / "tables"), "influence.turns")
+    assert [path.name for path in (project / "tables").iterdir()] == ["influence.turns.csv"]
+
+    unknown = influence("export", "inspect", str(project / "logs"), "--model", "nobody", check=False)
+    assert unknown.returncode == 2
+    assert "nobody" in unknown.stderr
+    if importlib.util.find_spec("inspect_ai") is None:
+        pytest.skip("inspect-ai is not installed: pip install 'influence-assets[inspect]'")
+    from inspect_ai.log import read_eval_log
+
+    [path] = influence("export", "inspect", str(project / "logs")).stdout.split()
+    log = read_eval_log(path)
+    assert log.eval.model == "organism@0"
+    assert len(log.samples or ()) == held > 0
