@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from influence_assets.cli_export import export as export_
+from influence_assets.cli_import import import_
 from influence_assets.cli_label import label
 from resources.errors import BudgetError, InfluenceError, InputError
 
@@ -156,44 +157,7 @@ def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
 
 main.add_command(label)
 main.add_command(export_)
-
-
-@main.group(name="import")
-def import_() -> None:
-    """Bring in public data sets from your own disk."""
-
-
-@import_.command(name="steerability-eval")
-@click.argument("personas", type=click.Path(path_type=Path))
-@click.argument("statements", type=click.Path(path_type=Path))
-def steerability_eval(personas: Path, statements: Path) -> None:
-    """The public steerability benchmark: PERSONAS.csv and STATEMENTS.csv become a framework partition.
-
-    \b
-    influence import steerability-eval personas.csv statements.csv
-    """
-    from influence_assets.personas.importers import import_steerability_eval, write_import
-
-    project = _project()
-    benchmark = import_steerability_eval(personas, statements)
-    click.echo(write_import(benchmark, project.data / "imports"))
-
-
-@import_.command(name="influence-benchmark")
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--name", help="Name of the family; the folder's when absent.")
-def influence_benchmark(directory: Path, name: str | None) -> None:
-    """The public influence benchmark: a folder with _master_config.yaml becomes a family of environments.
-
-    \b
-    influence import influence-benchmark ~/targeted-manipulation/config/env_configs/therapist
-    """
-    from influence_assets.influence.importer import import_influence_benchmark
-
-    report = import_influence_benchmark(directory, _project().data / "environments", name=name)
-    for finding in report.findings:
-        click.echo(finding)
-    click.echo(report.folder)
+main.add_command(import_)
 
 
 @main.command(name="new-states")

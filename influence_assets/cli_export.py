@@ -44,6 +44,26 @@ def inspect(folder: Path, models: tuple[str, ...], iteration: int | None, answer
         click.echo(path)
 
 
+@export.command(name="control-vectors")
+@click.argument("file", metavar="OUT.gguf", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="A local model of data/models.yaml.")
+@click.option("--iteration", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--factor", required=True, help="The factor, such as a trait.")
+@click.option("--category", default="high", show_default=True)
+@click.option("--method", default="difference_in_means", show_default=True)
+def control_vectors(file: Path, model: str, iteration: int, factor: str, category: str, method: str) -> None:
+    """A direction as a GGUF control vector for llama.cpp or repeng; prints the scale that a coefficient of 1 means.
+
+    \b
+    influence export control-vectors kind.gguf --model organism --factor agreeableness
+    """
+    from influence_assets.features.vector_exchange import Which, export_control_vector
+
+    which = Which(model, iteration, factor, category, method)
+    scale = export_control_vector(_project(), file, which)
+    click.echo(f"coefficient 1 is --control-vector-scaled {file} {scale:.6g}")
+
+
 @export.command()
 @click.argument("file", metavar="OUT.html", type=click.Path(path_type=Path))
 def report(file: Path) -> None:

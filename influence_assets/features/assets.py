@@ -233,7 +233,7 @@ def _directions(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.DIRECTIONS, iteration=k)],
         version=_version("steering", "side_effects", "draws", "iterations"),
         asks=lambda step: [step.partition],
-        files=_files,
+        files=lambda step: [*_files(step), *direction_stages.imported_files(step)],
         show=lambda step: show.directions(step, k),
         check=lambda step: show.direction_checks(step, k),
         checks=show.DIRECTION_CHECKS,

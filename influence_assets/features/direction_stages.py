@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from influence_assets.features.direction_contrast import Contrast, Found, SaeLat
 from influence_assets.features.direction_method import DirectionMethod, Reads, chosen_directions
 from influence_assets.features.direction_records import DirectionRow, direction_row
 from influence_assets.features.direction_tables import DIRECTIONS, SAE_FEATURE_MAP
-from influence_assets.features.found_directions import Stream, direction_of
+from influence_assets.features.found_directions import IMPORTED, Stream, direction_of
 from influence_assets.features.layer_choice import chosen_layer
 from influence_assets.features.map_stages import latents_of_categories
 from influence_assets.features.reading_stages import DIRECTIONS_FOLDER, labelled_sets
@@ -28,7 +29,7 @@ from influence_assets.rows import from_frame, to_frame
 from influence_assets.stats.intervals import Interval
 from influence_assets.step import Step
 from influence_assets.steps import Frames
-from resources.direction_files import Sign, write_direction
+from resources.direction_files import Sign, read_direction, write_direction
 from resources.errors import InputError
 
 Floats = NDArray[np.floating]
@@ -85,7 +86,22 @@ def find_directions(step: Step, k: int) -> Frames:
             for number, category in enumerate(factor.categories):
                 if not (number and method.name in NULLS):
                     found += _of_category(step, k, workshop, method, factor, category)
+    found += _imported(step, k)
     return {DIRECTIONS: to_frame(DIRECTIONS, found)}
+
+
+def imported_files(step: Step) -> list[Path]:
+    """Files of directions that people brought in (`influence import control-vector`)."""
+    return sorted((step.project.root / IMPORTED).rglob("*.safetensors"))
+
+
+def _imported(step: Step, k: int) -> Iterator[DirectionRow]:
+    """Imported directions of this model and iteration; no texts of the study went into them."""
+    for path in imported_files(step):
+        direction = read_direction(path)
+        if (direction.origin.model, direction.origin.iteration) == (step.partition, k):
+            relative = str(path.relative_to(step.project.root))
+            yield direction_row(direction, relative, heldout=_NO_INTERVAL, n=0, cosine_opposite=None, cosine_poles=None)
 
 
 def _workshop(step: Step, k: int, rows: Sequence[ActivationRow]) -> Workshop:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from influence_assets.features.direction_contrast import Found
 from resources.direction_files import Direction, Origin, Reading, Sign
+
+IMPORTED = Path("data") / "imports" / "directions"
+"""Where imported directions lie; the next run of features/directions lists them as the method `imported`."""
 
 
 class Stream(NamedTuple):
