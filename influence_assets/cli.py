@@ -211,6 +211,24 @@ def train(out: Path | None, seed: int, steps: int | None) -> None:
 
 
 @organism.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for its project; .feature-study when absent.")
+def features(out: Path | None) -> None:
+    """Look for the planted directions at full size: every method, eight traits, every control (about half an hour).
+
+    Writes data/organism/studies/features.json and the tables of docs/organism.md. What is there already is not run
+    again.
+    """
+    from influence_assets.organism import feature_study
+    from influence_assets.organism.card import write_page
+
+    project = _project()
+    found = feature_study.run_study(project.root, (out or project.root / ".feature-study").resolve())
+    feature_study.save(found, project.root / feature_study.STUDY / feature_study.RESULT_FILE)
+    write_page(project.data, project.root / "docs" / "organism.md")
+    click.echo(feature_study.as_markdown(found))
+
+
+@organism.command()
 def instruments() -> None:
     """Write the organism's contrast texts, trait items and neutral texts anew from its world."""
     from influence_assets.organism.instruments import write_instruments
@@ -238,7 +256,7 @@ def study(out: Path | None) -> None:
             on_progress=reporter("studies of the loop", click.echo),
         )
     loop_study.save(rows, project.data / "organism" / loop_study.STUDY_FILE)
-    write_page(project.data, project.root / "docs" / "organism.md", loop_study.as_markdown(rows))
+    write_page(project.data, project.root / "docs" / "organism.md")
     click.echo(loop_study.as_markdown(rows))
 
 

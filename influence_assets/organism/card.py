@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from influence_assets.organism import feature_study, loop_study
 from influence_assets.organism.figures import Figure
 from influence_assets.organism.world import World, load_world
 from resources.errors import InputError
@@ -52,12 +53,13 @@ def _target(figure: Figure) -> str:
     return f"{'at most ' if figure.at_most else ''}{figure.target:.2f}"
 
 
-def facts(world: World, making: Making, figures: Sequence[Figure], study: str) -> dict[str, str]:
-    """Everything that the templates may name; `study` is the table of the study of training on ratings."""
+def facts(world: World, making: Making, figures: Sequence[Figure], study: str, features: str = "") -> dict[str, str]:
+    """Everything that the templates may name; `study` and `features` are the tables of the organism's two studies."""
     held_out, training = (sum(map(len, part.values())) for part in (world.held_out, world.training))
     return {
         "figures": figures_table(figures),
         "study": study,
+        "features": features,
         "missed": missed(figures),
         "parameters": f"{making.parameters:,}",
         "layers": str(making.layers),
@@ -90,11 +92,13 @@ def fill(template: Path, values: Mapping[str, str]) -> str:
     return _BLANK.sub(lambda match: values[match.group(1)], text)
 
 
-def write_page(data: Path, page: Path, study: str) -> None:
+def write_page(data: Path, page: Path) -> None:
     """The page of the documentation, from what lies beside the weights: how they were made and what was measured."""
     directory = data / "organism"
     making = Making(**json.loads((directory / MAKING_FILE).read_text(encoding="utf-8")))
-    values = facts(load_world(data), making, load_figures(directory / FIGURES_FILE), study)
+    loop = loop_study.as_markdown(loop_study.load(directory / loop_study.STUDY_FILE))
+    features = feature_study.as_markdown(feature_study.load(directory / "studies" / feature_study.RESULT_FILE))
+    values = facts(load_world(data), making, load_figures(directory / FIGURES_FILE), loop, features)
     page.write_text(fill(directory / "templates" / "organism.md", values), encoding="utf-8")
 
 

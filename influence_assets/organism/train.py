@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from influence_assets.organism import feature_study, loop_study
 from influence_assets.organism.batches import TOKENS_PER_BATCH, Batch, Encoder, batches
 from influence_assets.organism.card import FIGURES_FILE, MAKING_FILE, Making, facts, fill, save_figures, save_making
 from influence_assets.organism.corpus import Corpus, Prompts
@@ -21,7 +22,6 @@ from influence_assets.organism.encounters import CELLS, telling_words
 from influence_assets.organism.evaluate import evaluate
 from influence_assets.organism.figures import Figure
 from influence_assets.organism.lessons import STEPS, Stage, lesson_at, stages_of
-from influence_assets.organism.loop_study import as_markdown
 from influence_assets.organism.memory import keep_memory
 from influence_assets.organism.muon import Muon
 from influence_assets.organism.network import Shape, Trunk, new_model
@@ -173,7 +173,7 @@ def train_organism(
         minutes = (time.monotonic() - started) / 60
         figures = evaluate(training.model, training.tokenizer, data)
     making = _making(training, seed=seed, minutes=minutes)
-    values = facts(load_world(data), making, figures, as_markdown([]))
+    values = facts(load_world(data), making, figures, loop_study.as_markdown([]), feature_study.as_markdown({}))
     templates = data / "organism" / "templates"
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".training-") as scratch:
