@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from tests.servers.scripted import Script, ScriptedServer
@@ -26,3 +27,7 @@ def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
     yield start
     for server in servers:
         server.close()
+
+# How long an example takes says something about the machine, not about the law.
+hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.load_profile("laws")

@@ -108,7 +108,7 @@ def as_markdown(found: Mapping[str, Rows]) -> str:
     goals = [[aim.what, f"{aim.measured:.3f}", aim.wanted, "yes" if aim.met else "**no**"] for aim in aims(found)]
     parts = [
         _table(["aim", "measured", "wanted", "met"], goals),
-        "Ways of steering toward the high pole, means over the eight traits. `shift at kl`: the largest within .1 nat of "
+        "Ways of steering toward the high pole, means over the eight traits. `shift at kl`: largest within .1 nat of "
         "KL on neutral text (a dash: none).",
         _frame(found["methods"]),
         "Difference in means, trait by trait:",
