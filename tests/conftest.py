@@ -28,6 +28,7 @@ def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
     for server in servers:
         server.close()
 
+
 # How long an example takes says something about the machine, not about the law.
 hypothesis.settings.register_profile("laws", deadline=None)
 hypothesis.settings.load_profile("laws")

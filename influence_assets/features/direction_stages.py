@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from influence_assets.features.found_directions import IMPORTED, Stream, directi
 from influence_assets.features.layer_choice import chosen_layer
 from influence_assets.features.map_stages import latents_of_categories
 from influence_assets.features.reading_stages import DIRECTIONS_FOLDER, labelled_sets
+from influence_assets.features.sae_stages import open_sae
 from influence_assets.features.sae_tables import SAES, SaeRow
 from influence_assets.features.steering_tables import ACTIVATIONS, LAYERS, ActivationRow, LayerRow
 from influence_assets.features.study_design import checkpoint_of, factors_of, no_rows, opened_checkpoint
@@ -29,8 +31,11 @@ from influence_assets.rows import from_frame, to_frame
 from influence_assets.stats.intervals import Interval
 from influence_assets.step import Step
 from influence_assets.steps import Frames
-from resources.direction_files import Sign, read_direction, write_direction
+from resources.direction_files import Reading, Sign, read_direction, write_direction
 from resources.errors import InputError
+
+if TYPE_CHECKING:
+    from influence_assets.features.sae import Sae
 
 Floats = NDArray[np.floating]
 _SETS = {Reads.TEXT: TextSet.CONTRAST, Reads.ANSWER: TextSet.ANSWERS, Reads.RESPONSE: TextSet.RESPONSES}
@@ -46,6 +51,7 @@ class Workshop:
     sae: str
     sae_layer: int | None
     latents: Mapping[tuple[str, str], SaeLatents]
+    sae_in_hand: Sae | None
     hooks: Sequence[str]
     seed: int
 
@@ -108,20 +114,18 @@ def _workshop(step: Step, k: int, rows: Sequence[ActivationRow]) -> Workshop:
     from resources.local.blocks import blocks
 
     saes = [sae for sae in from_frame(SaeRow, step.read(SAES)) if sae.status == "ok"]
-    sets = labelled_sets(step.project.root, rows)
+    sets, mapped = labelled_sets(step.project.root, rows), step.read(SAE_FEATURE_MAP, iteration=k)
     with opened_checkpoint(step, checkpoint_of(step, k)) as model:
         hooks = [block.name for block in blocks(model.model)]
-        latents = (
-            {}
-            if not saes
-            else latents_of_categories(step, saes[0], model, rows, sets, step.read(SAE_FEATURE_MAP, iteration=k))
-        )
+        sae = open_sae(step, saes[0], model) if saes else None
+        latents = {} if sae is None else latents_of_categories(step, sae, rows, sets, mapped)
     return Workshop(
         sets,
         chosen_layer(from_frame(LayerRow, step.read(LAYERS, iteration=k))),
         saes[0].sae if saes else "",
-        saes[0].layer if saes else None,
+        None if sae is None else sae.layer,
         latents,
+        sae,
         hooks,
         step.study.seed,
     )
@@ -175,6 +179,7 @@ def _row(
         method=method.name,
         sae=workshop.sae if method.uses_sae else "",
         sign=Sign.NONE if method.name in NULLS else Sign.CATEGORY,
+        reading=_reading(workshop, method, found),
     )
     path = write_direction(direction, step.project.root / DIRECTIONS_FOLDER)
     heldout = texts.sides(factor, category, Half.HELDOUT, found.layer)
@@ -189,6 +194,15 @@ def _row(
         cosine_opposite=opposite,
         cosine_poles=poles,
     )
+
+
+def _reading(workshop: Workshop, method: DirectionMethod, found: Found) -> Reading | None:
+    """What a single latent reads, so that clamping sets the latent and not the projection."""
+    if not method.uses_sae or workshop.sae_in_hand is None:
+        return None
+    from influence_assets.features.sae_reading import reading_of
+
+    return reading_of(workshop.sae_in_hand, found.vector_D)
 
 
 def _cosines(

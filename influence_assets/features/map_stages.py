@@ -134,15 +134,9 @@ def _output_scores(
 
 
 def latents_of_categories(
-    step: Step,
-    row: SaeRow,
-    model: OpenModel,
-    rows: Sequence[ActivationRow],
-    sets: Mapping[TextSet, Labelled],
-    mapped: pl.DataFrame,
+    step: Step, sae: Sae, rows: Sequence[ActivationRow], sets: Mapping[TextSet, Labelled], mapped: pl.DataFrame
 ) -> dict[tuple[str, str], SaeLatents]:
     """What directions of SAE latents are made of, per (factor, category), from the selection half alone."""
-    sae = open_sae(step, row, model)
     latents_N_F, texts = _text_latents(step, rows, sae), sets[TextSet.CONTRAST]
     scores = dict(mapped.select("feature_id", "output_score").iter_rows())
     output_F = np.array([scores.get(latent) or np.nan for latent in range(sae.width)], dtype=np.float64)
