@@ -127,7 +127,8 @@ def questions_of(
     category)."""
     asked: list[tuple[Under, list[TraitQuestion]]] = [(UNSTEERED, [q for own in questions.values() for q in own])]
     for trial in trials:
-        system = prompts.get((trial.subject.factor, trial.subject.category), ())
-        under = trial.subject.under(trial.coefficient, settings, system)
+        subject = trial.subject
+        system = () if subject.row is not None else prompts[subject.factor, subject.category]
+        under = subject.under(trial.coefficient, settings, system)
         asked.append((under, [q for trait in trial.traits for q in questions[trait]]))
     return asked
