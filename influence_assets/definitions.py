@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from influence_assets import automation, schedules, sources, watching
 from influence_assets.influence import assets as influence_assets
 from influence_assets.partitions import PROJECT
 from influence_assets.personas import assets as persona_assets
@@ -14,9 +15,12 @@ from influence_assets.steerability import assets as steerability_assets
 
 
 def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
-    """All assets, checks and resources. Tests hand in resources of their own."""
+    """All assets, checks, sensors, schedules and resources. Tests hand in resources of their own."""
+    made = dg.load_assets_from_modules([persona_assets, steerability_assets, influence_assets])
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([persona_assets, steerability_assets, influence_assets]),
+        assets=[*made, *map(sources.observed_asset, sources.sources())],
+        sensors=[watching.edited_files, automation.sensor()],
+        schedules=[schedules.nightly()],
         resources=resources if resources is not None else {"project": ProjectResource(root=str(PROJECT.root))},
         executor=dg.in_process_executor,
     )

@@ -84,7 +84,7 @@ def iterations_of(table: Table) -> list[str]:
 
 
 def test_every_slice_of_every_table_has_one_writer() -> None:
-    from influence_assets.steps import _WRITERS
+    from influence_assets.recipes import WRITERS
 
     wanted = set()
     for table in ALL_TABLES:
@@ -94,8 +94,8 @@ def test_every_slice_of_every_table_has_one_writer() -> None:
         columns = [name for name in table.partition if name not in DIMENSIONS]
         rows = product(*(values[name] for name in columns))
         wanted |= {(table.name, tuple(zip(columns, row, strict=True))) for row in rows}
-    assert set(_WRITERS) == wanted
-    for (name, fixed), (key, partitions) in _WRITERS.items():
+    assert set(WRITERS) == wanted
+    for (name, fixed), (key, partitions) in WRITERS.items():
         assert defs.resolve_asset_graph().get(key).partitions_def == partitions
         if name.startswith("influence.") and "iteration" in dict(fixed):
             assert key.path[-1].endswith(f"_{dict(fixed)['iteration']}"), name
