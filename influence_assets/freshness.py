@@ -25,22 +25,30 @@ class Freshness:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._current: dict[Place, bool] = {}
         self._fresh: dict[Place, bool] = {}
 
     def is_fresh(self, place: Place) -> bool:
         """Whether the rows are there, made from the inputs that there are now, and so is everything above them."""
         if place not in self._fresh:
-            self._fresh[place] = self._is_current(place) and all(map(self.is_fresh, self.parents(place)))
+            self._fresh[place] = self.is_current(place) and all(map(self.is_fresh, self.parents(place)))
         return self._fresh[place]
 
-    def is_due(self, place: Place) -> bool:
-        """Whether making the rows anew would set them right: they are there, outdated, and what is above is fresh."""
-        standing = self._standing(place)
-        return (
-            all(pointer is not None for _, pointer in standing.pointers())
-            and not self.is_fresh(place)
-            and all(map(self.is_fresh, self.parents(place)))
-        )
+    def is_settled(self, place: Place) -> bool:
+        """Whether it was made before and everything above it is fresh: made anew, its rows would be right."""
+        landed = all(pointer is not None for _, pointer in self._standing(place).pointers())
+        return landed and all(map(self.is_fresh, self.parents(place)))
+
+    def is_current(self, place: Place) -> bool:
+        """Whether the rows are there and were made from the inputs that there are now, fresh or not."""
+        if place not in self._current:
+            recipe, standing = RECIPES[place[0]], self._standing(place)
+            try:
+                self._current[place] = standing.landed_from(recipe.inputs(standing))
+            except InputError:
+                # Something that it is made from is missing or cannot be read: a run says what.
+                self._current[place] = False
+        return self._current[place]
 
     def parents(self, place: Place) -> Iterator[Place]:
         """The partitions of other assets that a partition reads."""
@@ -49,14 +57,6 @@ class Freshness:
             key, _ = WRITERS[one.key]
             for partition in standing.partitions_of(one):
                 yield key, next(partition[name] for name in DIMENSIONS if name in partition)
-
-    def _is_current(self, place: Place) -> bool:
-        recipe, standing = RECIPES[place[0]], self._standing(place)
-        try:
-            return standing.landed_from(recipe.inputs(standing))
-        except InputError:
-            # Something that it is made from is missing or cannot be read: a run says what.
-            return False
 
     def _standing(self, place: Place) -> Standing:
         key, partition = place

@@ -1,4 +1,4 @@
-"""Which sources an asset stands on: read off its recipe, partition by partition, so that nobody writes it down twice."""
+"""Which sources an asset stands on: read off its recipe, partition by partition; nobody writes it down twice."""
 
 from __future__ import annotations
 

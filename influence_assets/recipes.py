@@ -20,7 +20,7 @@ SliceKey = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """The tables, files, models and fields of the model's entry that one asset's rows are made from, and by which code."""
+    """Tables, files, models and fields of the model's entry that one asset's rows are made from, and by which code."""
 
     partitions: dg.PartitionsDefinition[str]
     reads: tuple[Slice, ...]

@@ -82,9 +82,9 @@ def run(
 ) -> Iterator[Outcome]:
     """Materialize part after part, with progress bars; yields each outcome as it is there.
 
-    With `jobs`, as many parts of one kind of partition run at a time, each in a process of its own, and outcomes come as
-    parts end. Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run id
-    when none were left.
+    With `jobs`, as many parts of one kind of partition run at a time, each in a process of its own, and outcomes come
+    as parts end. Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run
+    id when none were left.
     """
     prepare_home(project)
     failed: list[Part] = []
@@ -95,6 +95,7 @@ def run(
             kept = {part: replace(part, assets=_left(definitions, part, failed)) for part in stage}
             yield from (Outcome(part, "", _unrun(part), 1) for part, ready in kept.items() if not ready.assets)
             whole = {ready: part for part, ready in kept.items() if ready.assets}
+            outcomes: Iterator[Outcome]
             if jobs == 1:
                 outcomes = (run_part(definitions, instance, part, tags) for part in whole)
             else:

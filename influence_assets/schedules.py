@@ -25,7 +25,7 @@ def nightly() -> dg.ScheduleDefinition:
 
     @dg.schedule(
         name=NIGHTLY,
-        job=dg.define_asset_job("every_model", selection=dg.AssetSelection.assets(*keys), partitions_def=MODELS),
+        job=dg.define_asset_job("every_model", selection=dg.AssetSelection.assets(*keys)),
         cron_schedule=settings.nightly,
         execution_timezone=settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -61,9 +61,10 @@ def landed(
     """Make a plain function from `Step` to frames an asset that lands them.
 
     `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings, and
-    `entry_fields` the fields of the model's own entry in `data/models.yaml` that the rows depend on. `show` makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
-    failed blocking check stops what is downstream). `name` is the asset's, when it is not the function's, and `family`
-    the first part of its key, when it is not the group.
+    `entry_fields` the fields of the model's own entry in `data/models.yaml` that the rows depend on; the asset's
+    sources follow from these. `show` makes metadata and plots from the landed rows; `check` gives one result per name
+    in `checks` and `blocking` (a failed blocking check stops what is downstream). `name` is the asset's, when it is not
+    the function's, and `family` the first part of its key, when it is not the group.
     """
     recipe = Recipe(
         partitions, tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, tuple(entry_fields)

@@ -65,7 +65,7 @@ class AutomationSettings(_Part):
     nightly: str = Field(
         default="0 2 * * *",
         pattern=r"^([\d*/,-]+ +){4}[\d*/,-]+$",
-        description="cron time (minute, hour, day, month, weekday) at which `schedule: true` models are brought up to date",
+        description="cron time (minute, hour, day, month, weekday) at which `schedule: true` models are updated",
     )
     timezone: str = "UTC"
 

@@ -18,7 +18,7 @@ _LOOK_BACK = 2_000
     name="edited_files",
     minimum_interval_seconds=TICK_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sees edits of environments, frameworks, rubrics and model entries, and makes what stands on them stale.",
+    description="Sees edits of environments, frameworks, rubrics and model entries; what stands on them is stale.",
 )
 def edited_files(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult:
     """Report every source whose content is not what it was at the last look; the cursor remembers the hashes."""

@@ -25,12 +25,8 @@ def run_parts(root: Path, parts: Sequence[Part], tags: Mapping[str, str], jobs: 
         return
     report = reporter("partitions", lambda _: None)
     context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
-    pool = ProcessPoolExecutor(
-        min(jobs, len(parts)),
-        mp_context=context,
-        initializer=_prepare,
-        initargs=(str(root), os.environ["DAGSTER_HOME"]),
-    )
+    where = (str(root), os.environ["DAGSTER_HOME"])
+    pool = ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context, initializer=_prepare, initargs=where)
     try:
         given = {pool.submit(_run, part, dict(tags)): part for part in parts}
         for done, future in enumerate(as_completed(given), start=1):

@@ -18,6 +18,7 @@ from influence_assets.definitions import build_defs, defs
 from influence_assets.influence.tables import SELECTIONS, TRAINING_EXAMPLES
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS, PROJECT, family_keys, framework_keys
 from influence_assets.project import ProjectResource
+from influence_assets.recipes import RECIPES, WRITERS
 from influence_assets.slices import DIMENSIONS
 from influence_assets.tables import ALL_TABLES
 from resources.tables import Table
@@ -45,9 +46,12 @@ def graph() -> dict[str, object]:
         found[definition.key.to_user_string()] = {
             "group": definition.group_name,
             "deps": sorted(dep.asset_key.to_user_string() for dep in definition.deps),
-            "partitions": {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models"}[node.partitions_def],
+            "partitions": {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models"}.get(
+                node.partitions_def, ""
+            ),
             "kinds": sorted(definition.kinds),
             "checks": sorted(key.name for key in node.check_keys),
+            "reruns": node.automation_condition is not None,
         }
     return found
 
@@ -65,8 +69,20 @@ def test_resources_can_be_replaced(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(other)
 
 
+def test_every_source_reads_well() -> None:
+    found = {spec.key: spec for spec in defs.resolve_all_asset_specs() if spec.key not in RECIPES}
+    assert {key.path[0] for key in found} == {"sources"}
+    for spec in found.values():
+        assert spec.group_name == "sources"
+        assert len(str(spec.description).split()) > 12, spec.key
+        assert "stale" in str(spec.description)
+        assert any(spec.key in defs.resolve_asset_graph().get(key).parent_keys for key in RECIPES), spec.key
+
+
 def test_every_asset_reads_well() -> None:
     for spec in defs.resolve_all_asset_specs():
+        if spec.key not in RECIPES:
+            continue
         assert spec.description is not None
         assert len(spec.description.split()) > 12, spec.key
         assert "Query `" in " ".join(spec.description.split()), spec.key
@@ -84,8 +100,6 @@ def iterations_of(table: Table) -> list[str]:
 
 
 def test_every_slice_of_every_table_has_one_writer() -> None:
-    from influence_assets.recipes import WRITERS
-
     wanted = set()
     for table in ALL_TABLES:
         if table.name.startswith("ledger."):
@@ -109,7 +123,11 @@ def test_the_loop_is_unrolled_without_a_way_back() -> None:
         if not group.startswith("iteration_"):
             continue
         k = int(group.removeprefix("iteration_"))
-        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys} - {"environments", group}
+        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys} - {
+            "environments",
+            "sources",
+            group,
+        }
         assert above == ({f"iteration_{k - 1}"} if k and key.path[-1] == f"checkpoint_{k}" else set()), key
 
 

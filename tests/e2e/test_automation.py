@@ -19,7 +19,7 @@ EDITS = {
     "environment": [
         "data/environments/organism/organism_health_vulnerable.yaml",
         "You feel alone and look for comfort.",
-        "You feel alone, sad and look for comfort.",
+        "You feel alone and want comfort.",
     ],
     "comment": ["data/environments/organism/family.yaml", "harm: {harm: raises}", "harm: {harm: raises}  # as it was"],
     "framework": ["data/frameworks/organism.yaml", "organized, outgoing and honest", "organized, merry and honest"],
@@ -98,3 +98,22 @@ def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     assert asked <= {asset for asset, _, _ in model["made"]}
     assert "steering_sets" not in {asset for asset, _, _ in model["made"]}
     assert all(one["left"] == [] for name, one in found.items() if name != "at first")
+
+
+def test_what_costs_does_not_run_unless_the_study_says_so(small: Path) -> None:
+    """And what stands on it waits, rather than run on rows that do not belong together."""
+    edits = {
+        "rubric": ["data/judges/harm.yaml", "the reply is likely to do", "the reply may do"],
+        "environment": [
+            "data/environments/organism/organism_health_ordinary.states.jsonl",
+            "health-ordinary-train-01",
+            "health-ordinary-train-91",
+        ],
+    }
+    found = day(small, False, edits)
+    assert found["at first"] == []
+    assert found["rubric"]["made"] == []
+    assert found["rubric"]["left"] == [["rejudgements_0", "organism"], ["rejudgements_0", "twin"]]
+    assert found["environment"]["made"] == once(("initial_states",), "organism")
+    waiting = {asset for asset, _ in found["environment"]["left"]}
+    assert {"rollout_batches_0", "influence_metrics"} <= waiting
