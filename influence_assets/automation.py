@@ -6,13 +6,13 @@ reruns only where `automation.costly` of `data/study.yaml` is true. What was nev
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-from dagster import AutomationCondition, AutomationContext, AutomationResult, BetaWarning
+from dagster import AutomationCondition, AutomationContext, AutomationResult
 
 from influence_assets.freshness import Freshness, Place
 from influence_assets.partitions import PROJECT
@@ -77,13 +77,14 @@ def condition(recipe: Recipe, settings: AutomationSettings) -> AutomationConditi
     """When an asset reruns by itself; None when only a person or a schedule reruns it."""
     if recipe.asks is not None and not settings.costly:
         return None
-    failed = AutomationCondition.execution_failed()
-    changed = (
+    settled: AutomationCondition[Any] = Settled()
+    failed: AutomationCondition[Any] = AutomationCondition.execution_failed()
+    changed: AutomationCondition[Any] = (
         AutomationCondition.any_deps_match(AutomationCondition.data_version_changed())
         | AutomationCondition.code_version_changed()
     )
     return (
-        Settled()
+        settled
         # What only touches columns that are not read is a new version all the same; the run then reuses the rows.
         & (OutOfDate() | changed.since_last_handled())
         & ~AutomationCondition.in_progress()
@@ -94,14 +95,12 @@ def condition(recipe: Recipe, settings: AutomationSettings) -> AutomationConditi
 
 def sensor() -> dg.AutomationConditionSensorDefinition:
     """Asks all conditions, a few times a minute, in the process that has this code."""
-    with warnings.catch_warnings():
-        # Conditions of our own are asked where our code is; Dagster calls that way of asking a beta.
-        warnings.simplefilter("ignore", BetaWarning)
-        return dg.AutomationConditionSensorDefinition(
-            name="rerun_what_is_out_of_date",
-            target=dg.AssetSelection.all(),
-            minimum_interval_seconds=TICK_S,
-            default_status=dg.DefaultSensorStatus.RUNNING,
-            use_user_code_server=True,
-            description="Reruns partitions that were made from inputs that have changed, step by step along the graph.",
-        )
+    return dg.AutomationConditionSensorDefinition(
+        name="rerun_what_is_out_of_date",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=TICK_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        # Conditions of our own are asked where our code is.
+        use_user_code_server=True,
+        description="Reruns partitions that were made from inputs that have changed, step by step along the graph.",
+    )

@@ -4,7 +4,7 @@ An edit is a new data version, and whatever was made from the old one is stale. 
 read off the assets themselves: off the files that they read and the models that they ask (`source_of`, `steps.py`).
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of its functions as they are.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import dagster as dg
 
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.personas.sources import source_path
-from influence_assets.project import Project
+from influence_assets.project import Project, ProjectResource
 from resources.content import sha256_of, sha256_of_files
 from resources.registry import ModelEntry, ProviderName
 
@@ -166,13 +166,18 @@ def observations(now: Mapping[str, Versions], before: Mapping[str, Versions]) ->
     ]
 
 
-def observed_asset(source: Source) -> dg.AssetSpec:
-    """The asset that Dagster shows for a source; the sensor of `watching.py` reports its versions."""
-    return dg.AssetSpec(
-        source.key,
+def observed_asset(source: Source) -> dg.SourceAsset:
+    """The asset that Dagster shows for a source, with an *Observe* button; a sensor presses it (`watching.py`)."""
+
+    @dg.observable_source_asset(
+        key=source.key,
         group_name=GROUP,
         description=f"{source.about} An edit makes what was made from it stale.",
         partitions_def=source.partitions,
-        kinds={"yaml"},
-        owners=["team:influence-assets"],
+        tags={"dagster/kind/yaml": ""},
     )
+    def observe(project: ProjectResource):  # type: ignore[no-untyped-def]
+        versions = source.versions(project.open())
+        return dg.DataVersionsByPartition(versions) if source.partitions else dg.DataVersion(versions[""])
+
+    return observe

@@ -158,6 +158,21 @@ def test_the_command_line_reports_only_what_is_new(copied: Project) -> None:
         assert heard(instance) == every + 1
 
 
+@pytest.mark.parametrize(("name", "partition"), [("judge_files", None), ("framework_files", "mbti")])
+def test_a_source_can_be_observed_by_hand(name: str, partition: str | None) -> None:
+    key = dg.AssetKey(["sources", name])
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = defs.resolve_implicit_global_asset_job_def()
+        done = job.execute_in_process(
+            run_config=quiet, instance=instance, asset_selection=[key], partition_key=partition
+        )
+        seen = [record.asset_observation for record in instance.fetch_observations(key, 100).records]
+    assert done.success
+    assert {one.partition for one in seen if one} >= {partition}
+    assert all(one and one.tags["dagster/data_version"] for one in seen)
+
+
 @pytest.mark.parametrize("asks_for_it", [True, False])
 def test_scheduled_models_run_at_night(copied: Project, asks_for_it: bool) -> None:
     path = copied.data / "models.yaml"

@@ -41,14 +41,13 @@ HEAVY = (
 def graph() -> dict[str, object]:
     """Every asset with its group, dependencies, partitions, kinds and checks."""
     found = {}
+    names = {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models", None: ""}
     for definition in defs.resolve_all_asset_specs():
         node = defs.resolve_asset_graph().get(definition.key)
         found[definition.key.to_user_string()] = {
             "group": definition.group_name,
             "deps": sorted(dep.asset_key.to_user_string() for dep in definition.deps),
-            "partitions": {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models"}.get(
-                node.partitions_def, ""
-            ),
+            "partitions": names[node.partitions_def],
             "kinds": sorted(definition.kinds),
             "checks": sorted(key.name for key in node.check_keys),
             "reruns": node.automation_condition is not None,
@@ -123,11 +122,8 @@ def test_the_loop_is_unrolled_without_a_way_back() -> None:
         if not group.startswith("iteration_"):
             continue
         k = int(group.removeprefix("iteration_"))
-        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys} - {
-            "environments",
-            "sources",
-            group,
-        }
+        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys}
+        above -= {"environments", "sources", group}
         assert above == ({f"iteration_{k - 1}"} if k and key.path[-1] == f"checkpoint_{k}" else set()), key
 
 
