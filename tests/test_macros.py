@@ -11,7 +11,7 @@ from resources.warehouse import Warehouse
 
 
 def test_macros_are_found() -> None:
-    assert {path.stem for path in MACROS} == {"steerability", "personas"}
+    assert {path.stem for path in MACROS} == {"steerability", "personas", "influence", "provenance"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ def test_macros_are_found() -> None:
         "FROM answers_of('organism', 'description', 'Arden', 'Briar')",
         "FROM requests_of('organism', 'examples')",
         "FROM filters_of('Arden')",
+        "FROM provenance()",
+        "FROM draws_of('0a')",
+        "FROM requests_of_score('organism', 0, 'description')",
+        "FROM requests_of_metrics('organism', 1)",
     ],
 )
 def test_macros_run_on_an_empty_catalogue(tmp_path: Path, query: str) -> None:
