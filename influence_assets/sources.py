@@ -6,8 +6,11 @@ read off the assets themselves: off the files that they read and the models that
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of its functions as they are.
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import file_digest
 from pathlib import Path
 
 import dagster as dg
@@ -15,7 +18,7 @@ import dagster as dg
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.personas.sources import source_path
 from influence_assets.project import Project, ProjectResource
-from resources.content import sha256_of, sha256_of_files
+from resources.content import sha256_of
 from resources.registry import ModelEntry, ProviderName
 
 GROUP = "sources"
@@ -50,26 +53,60 @@ def judge_files(data: Path) -> list[Path]:
     return sorted((data / "judges").glob("*.yaml"))
 
 
+_folders: dict[str, "Source"] = {}
+"""Sources for other folders of `data/` that assets read files of; found as assets are made."""
+
 _other_files: set[str] = set()
-"""Files that assets read and that lie in no folder of their own, relative to the project; found as assets are made."""
+"""Files that assets read outside of those folders, relative to the project."""
 
 
 def _families(project: Project) -> Versions:
-    return {key: sha256_of_files(family_files(project.data, key)) for key in FAMILIES.get_partition_keys()}
+    return {key: _hash_of(family_files(project.data, key), project) for key in FAMILIES.get_partition_keys()}
 
 
 def _frameworks(project: Project) -> Versions:
     paths = {key: source_path(project.data, key) for key in FRAMEWORKS.get_partition_keys()}
-    return {key: sha256_of_files([path]) for key, path in paths.items() if path.is_file()}
-
-
-def _judges(project: Project) -> Versions:
-    return {"": sha256_of_files(judge_files(project.data))}
+    return {key: _hash_of([path], project) for key, path in paths.items() if path.is_file()}
 
 
 def _others(project: Project) -> Versions:
-    paths = [project.root / name for name in sorted(_other_files)]
-    return {"": sha256_of_files([path for path in paths if path.is_file()])}
+    return {"": _hash_of([project.root / name for name in _other_files], project)}
+
+
+def _folder(name: str) -> "Source":
+    about = f"{_ABOUT.get(name, 'Files that assets read')}: the files of `data/{name}/`."
+    versions = lambda project: {"": _hash_of((project.data / name).rglob("*"), project)}  # noqa: E731
+    return Source(name, about, None, versions)
+
+
+_ABOUT = {
+    "judges": "Rubrics by which stored conversations are judged",
+    "backgrounds": "What a person's background may be, in words",
+    "trait_items": "Items of trait tests",
+    "side_effects": "Questions that show what steering does beside its aim",
+    "neutral": "Texts that have nothing to do with any trait",
+    "imports": "Data sets that people brought in",
+}
+
+
+def _hash_of(paths: Iterable[Path], project: Project) -> str:
+    """Over the files among the paths, by their place in the project and their content."""
+    files = [path for path in paths if path.is_file()]
+    stats = {path: path.stat() for path in files}
+    return sha256_of(
+        {
+            os.path.relpath(path, project.root): _content(path, stat.st_mtime_ns, stat.st_size)
+            for path, stat in stats.items()
+        }
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _content(path: Path, changed_ns: int) -> str:
+    """A file's hash, remembered while it looks untouched: the sensor looks several times a minute."""
+    del changed_ns
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _models(project: Project) -> Versions:
@@ -107,7 +144,6 @@ FRAMEWORK_FILES = Source(
     FRAMEWORKS,
     _frameworks,
 )
-JUDGE_FILES = Source("judge_files", "Rubrics by which stored conversations are judged: `data/judges/`.", None, _judges)
 OTHER_FILES = Source(
     "other_files", "Files that the study names: probe sets and preference data, wherever they lie.", None, _others
 )
@@ -131,7 +167,8 @@ ENTRY_FIELDS: Mapping[str, Source] = {
 
 def sources() -> tuple[Source, ...]:
     """Every source that an asset stands on; complete once all assets are made."""
-    always = (ENVIRONMENT_FILES, FRAMEWORK_FILES, JUDGE_FILES, ANSWERING_MODELS, *ENTRY_FIELDS.values())
+    folders = [_folders[name] for name in sorted(_folders)]
+    always = (ENVIRONMENT_FILES, FRAMEWORK_FILES, *folders, ANSWERING_MODELS, *ENTRY_FIELDS.values())
     return (*always, OTHER_FILES) if _other_files else always
 
 
@@ -140,12 +177,12 @@ def source_of(path: Path, project: Project) -> tuple[Source, str]:
     parts = path.relative_to(project.data).parts if path.is_relative_to(project.data) else ()
     if parts[:1] == ("environments",) and len(parts) == 3:
         return ENVIRONMENT_FILES, parts[1]
-    if parts[:1] == ("judges",):
-        return JUDGE_FILES, ""
     if parts[:1] == ("frameworks",):
         return FRAMEWORK_FILES, path.stem
-    if parts[:1] == ("imports",) and len(parts) == 3:
+    if parts[:1] == ("imports",) and len(parts) == 3 and parts[1] in FRAMEWORKS.get_partition_keys():
         return FRAMEWORK_FILES, parts[1]
+    if len(parts) > 1:
+        return _folders.setdefault(parts[0], _folder(parts[0])), ""
     _other_files.add(str(path.relative_to(project.root) if path.is_relative_to(project.root) else path))
     return OTHER_FILES, ""
 

@@ -81,7 +81,7 @@ def edits(project: Project) -> dict[str, tuple[str, str]]:
         str(data / "environments/therapy_talk/therapy_talk_ordinary.yaml"): ("environment_files", "therapy_talk"),
         str(data / "environments/organism/organism_work_ordinary.states.jsonl"): ("environment_files", "organism"),
         str(data / "frameworks/tarot.yaml"): ("framework_files", "tarot"),
-        str(data / "judges/harm.yaml"): ("judge_files", ""),
+        str(data / "judges/harm.yaml"): ("judges", ""),
         str(data / "organism/config.json"): ("models", "organism"),
     }
 
@@ -109,22 +109,26 @@ def test_what_only_sets_the_pace_changes_nothing(copied: Project) -> None:
     assert (event.asset_key.path[-1], event.partition) == ("training_settings", "organism")
 
 
-def test_files_belong_to_a_source(copied: Project) -> None:
+def test_files_belong_to_a_source(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("influence_assets.sources._folders", {})
+    monkeypatch.setattr("influence_assets.sources._other_files", set())
     data = copied.data
     found = [
         source_of(path, copied)
         for path in (
             data / "environments" / "shop" / "family.yaml",
             data / "frameworks" / "mbti.yaml",
-            data / "imports" / "imported_x" / "benchmark.jsonl",
             data / "judges" / "harm.yaml",
+            data / "imports" / "items" / "some.yaml",
+            copied.root / "probes.yaml",
         )
     ]
     assert [(source.name, partition) for source, partition in found] == [
         ("environment_files", "shop"),
         ("framework_files", "mbti"),
-        ("framework_files", "imported_x"),
-        ("judge_files", ""),
+        ("judges", ""),
+        ("imports", ""),
+        ("other_files", ""),
     ]
 
 
@@ -141,7 +145,7 @@ def test_the_sensor_reports_what_changed_and_remembers(copied: Project) -> None:
     assert look(first.cursor).asset_events == []
     (copied.data / "judges" / "harm.yaml").write_text("about: else\n")
     second = look(first.cursor)
-    assert [event.asset_key.path[-1] for event in second.asset_events] == ["judge_files"]
+    assert [event.asset_key.path[-1] for event in second.asset_events] == ["judges"]
 
 
 def test_the_command_line_reports_only_what_is_new(copied: Project) -> None:
@@ -158,7 +162,7 @@ def test_the_command_line_reports_only_what_is_new(copied: Project) -> None:
         assert heard(instance) == every + 1
 
 
-@pytest.mark.parametrize(("name", "partition"), [("judge_files", None), ("framework_files", "mbti")])
+@pytest.mark.parametrize(("name", "partition"), [("judges", None), ("framework_files", "mbti")])
 def test_a_source_can_be_observed_by_hand(name: str, partition: str | None) -> None:
     key = dg.AssetKey(["sources", name])
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
