@@ -91,14 +91,8 @@ _ABOUT = {
 
 def _hash_of(paths: Iterable[Path], project: Project) -> str:
     """Over the files among the paths, by their place in the project and their content."""
-    files = [path for path in paths if path.is_file()]
-    stats = {path: path.stat() for path in files}
-    return sha256_of(
-        {
-            os.path.relpath(path, project.root): _content(path, stat.st_mtime_ns, stat.st_size)
-            for path, stat in stats.items()
-        }
-    )
+    files = {os.path.relpath(path, project.root): path for path in paths if path.is_file()}
+    return sha256_of({name: _content(path, path.stat().st_mtime_ns) for name, path in files.items()})
 
 
 @lru_cache(maxsize=10_000)
