@@ -118,11 +118,13 @@ class Step(Standing):
 
         return asyncio.run(main())
 
-    def requests(self) -> pl.DataFrame:
-        """What this run asked for this partition, one row per question; an answer paid for wins over a cache hit."""
+    def requests(self, run_id: str = "") -> pl.DataFrame:
+        """What a run (this one) asked for this partition, one row per question; an answer paid for wins over a cache
+        hit."""
         from resources.ledger import rows_for
 
-        rows = rows_for(self.project.cache_path, run_id=self.run_id, asset=self.asset, partition=self.partition)
+        run = run_id or self.run_id
+        rows = rows_for(self.project.cache_path, run_id=run, asset=self.asset, partition=self.partition)
         return rows.sort("request_id", "cached", "at").unique("request_id", keep="first", maintain_order=True)
 
     def progress(self, label: str = "") -> Callback:

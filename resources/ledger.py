@@ -139,6 +139,19 @@ def rows_for(path: Path, *, run_id: str, asset: str, partition: str) -> pl.DataF
     return frame.with_columns(pl.col("cached").cast(pl.Boolean), at)
 
 
+def runs_of(path: Path, *, asset: str, partition: str) -> list[str]:
+    """Every run that asked something for one asset and partition, in the order in which they began."""
+    if not path.exists():
+        return []
+    connection = connect(path)
+    try:
+        query = "SELECT run_id FROM sessions WHERE asset = ? AND partition = ? ORDER BY id"
+        found = connection.execute(query, _exact(asset, partition)).fetchall()
+    finally:
+        connection.close()
+    return list(dict.fromkeys(str(_readable(row)[0]) for row in found))
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over some part of the ledger. Tokens and cost are those that were paid; `cached` counts rows served free."""

@@ -90,6 +90,30 @@ def test_every_asset_reads_well() -> None:
         assert "dagster/column_schema" in spec.metadata, spec.key
 
 
+NOTICED = {
+    "a conversation without agent turns": ("agent_spoke",),
+    "no valid rating": ("some_rating",),
+    "all ratings equal": ("ratings_differ",),
+    "mass below .5": ("void_ratings", "void_judgements", "void_share"),
+    "refusals above a threshold": ("refusals",),
+    "a persona short of statements": ("enough_statements",),
+    "train and evaluation states that overlap": ("splits_are_disjoint",),
+    "a text that steers and tests": ("steer_test_leakage_exact",),
+}
+WARNED_OF = ("judge_is_another", "shortfall", "personas_take_part", "answers_differ")
+
+
+def test_silence_is_noticed_and_stops_what_would_mislead() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
+    for silence, names in NOTICED.items():
+        assert all(blocking[name] for name in names), silence
+    assert not any(blocking[name] for name in WARNED_OF)
+    for key in graph.asset_check_keys:
+        if blocking[key.name]:
+            assert graph.get(key.asset_key).child_keys, f"{key.name} blocks nothing"
+
+
 def iterations_of(table: Table) -> list[str]:
     """Steering is measured of the untouched model alone, and of the last iteration nothing is learned."""
     every = [str(k) for k in range(PROJECT.study.influence.iterations + 1)]

@@ -123,7 +123,6 @@ def _rollout_batches(k: int) -> dg.AssetsDefinition:
         files=stages.probe_files,
         show=show.conversations,
         check=show.conversation_checks,
-        checks=show.CONVERSATION_CHECKS,
         blocking=show.CONVERSATION_BLOCKING,
     )(compute)
 
@@ -151,7 +150,6 @@ def _preference_scores(k: int) -> dg.AssetsDefinition:
         asks=lambda step: asked_models(step.study, step.partition),
         show=show.scores,
         check=show.score_checks,
-        checks=show.SCORE_CHECKS,
         blocking=show.SCORE_BLOCKING,
     )(compute)
 
@@ -207,6 +205,7 @@ def _rejudgements(k: int) -> dg.AssetsDefinition:
         show=show.rejudged,
         check=show.rejudged_checks,
         checks=show.REJUDGED_CHECKS,
+        blocking=show.REJUDGED_BLOCKING,
     )(compute)
 
 

@@ -54,7 +54,8 @@ def test_a_killed_process_costs_its_own_partitions(many: Path) -> None:
     done = influence(many, "run", "checkpoint_0", "--jobs", "3")
     assert [line for line in done.stderr.splitlines() if line.strip().endswith("1 assets: done")] != []
     assert landed(many) == MODELS
-    made = rows(
-        many, "SELECT partition, count(*) FILTER (WHERE NOT reused) FROM ledger.materializations GROUP BY 1 ORDER BY 1"
+    made = dict(
+        rows(many, "SELECT partition, count(*) FILTER (WHERE NOT reused) FROM ledger.materializations GROUP BY 1")
     )
-    assert made == [(name, 1) for name in MODELS], "what had landed is reused"
+    assert sorted(made) == MODELS
+    assert max(made.values()) == 1, "what had landed is reused"

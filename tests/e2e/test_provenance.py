@@ -74,3 +74,15 @@ def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path:
     influence(other, "run", "--jobs", "2")
     assert landed(other) == landed(made)
     assert rows(other, "SELECT count(*) FROM ledger.requests WHERE NOT cached") == [(0,)]
+
+
+def test_what_a_killed_run_asked_is_recorded_by_the_next(made: Path) -> None:
+    """A kill between landing rows and recording requests: the rows are reused, and the requests are not lost."""
+    count = "SELECT count(*) FROM ledger.requests WHERE asset = 'persona_responses'"
+    before = rows(made, count)
+    assert before[0][0] > 0
+    for pointer in (made / "data" / "warehouse" / "pointers" / "ledger.requests").glob("*.json"):
+        if json.loads(pointer.read_text())["partition"]["asset"] == "persona_responses":
+            pointer.unlink()
+    influence(made, "run", "persona_responses")
+    assert rows(made, count) == before

@@ -58,6 +58,15 @@ def test_rows_fit_the_public_table(tmp_path: Path) -> None:
     assert (first["role"], first["status"], first["retries"], first["cached"]) == ("preference", "ok", 2, False)
 
 
+def test_runs_of_a_partition_come_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    assert ledger.runs_of(path, asset="a", partition="p") == []
+    for run_id, asset in (("second", "a"), ("first", "a"), ("other", "b"), ("second", "a")):
+        write(path, [row(1)], run_id=run_id, asset=asset)
+    assert ledger.runs_of(path, asset="a", partition="p") == ["second", "first"]
+    assert ledger.runs_of(path, asset="a", partition="q") == []
+
+
 def test_no_file_and_no_rows_have_the_same_columns(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     before = ledger.rows_for(path, run_id="r", asset="a", partition="p")
