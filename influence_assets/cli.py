@@ -57,15 +57,25 @@ def demo() -> None:
 @click.option("--framework", "frameworks", multiple=True, help="Frameworks; those of the study when absent.")
 @click.option("--family", "families", multiple=True, help="Environment families; those of the study when absent.")
 @click.option("--force", is_flag=True, help="Compute partitions anew even where nothing changed.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Partitions at once.")
 def run(
-    selection: str, models: tuple[str, ...], frameworks: tuple[str, ...], families: tuple[str, ...], force: bool
+    selection: str,
+    models: tuple[str, ...],
+    frameworks: tuple[str, ...],
+    families: tuple[str, ...],
+    force: bool,
+    jobs: int,
 ) -> None:
     """Materialize a selection of assets: frameworks and environments first, then model by model.
+
+    A model behind an API waits more than it works: several of those run well at once. A local model takes a share of
+    this machine for each.
 
     \b
     influence run                                    every asset, every model
     influence run steerability_metrics --model mini  one asset of one model
     influence run '+key:"steerability/steerability_matrix"'   with all upstream of it
+    influence run --jobs 8                           eight partitions at once, each in a process of its own
     """
     from influence_assets import definitions, runs
 
@@ -76,14 +86,13 @@ def run(
     names = models or tuple(entry.name for entry in project.registry.models)
     study = project.study
     todo = runs.parts(
-        definitions.defs,
         keys,
         models=names,
         frameworks=frameworks or study.personas.frameworks,
         families=families or study.influence.families,
     )
     code = 0
-    for outcome in runs.run(project, definitions.defs, todo, console, force=force):
+    for outcome in runs.run(project, definitions.defs, todo, console, force=force, jobs=jobs):
         state = "done" if not outcome.error else outcome.error
         console.print(f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}", markup=False)
         code = max(code, outcome.code)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping
 
 import dagster as dg
 
+from influence_assets import automation, schedules, sources, watching
 from influence_assets.partitions import PROJECT
 from influence_assets.project import ProjectResource
 
@@ -15,10 +17,18 @@ FAMILIES = ("personas", "influence", "features", "steerability")
 
 
 def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
-    """All assets, checks and resources. Tests hand in resources of their own."""
+    """All assets, checks, sensors, schedules and resources. Tests hand in resources of their own."""
     modules = [importlib.import_module(f"influence_assets.{family}.assets") for family in FAMILIES]
+    made = dg.load_assets_from_modules(modules)
+    with warnings.catch_warnings():
+        # Dagster calls observed sources, and conditions that are asked where our code is, betas; versions are pinned.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        watched = [sources.observed_asset(source) for source in sources.sources()]
+        reruns = automation.sensor()
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(modules),
+        assets=[*made, *watched],
+        sensors=[watching.edited_files, reruns],
+        schedules=[schedules.nightly()],
         resources=resources if resources is not None else {"project": ProjectResource(root=str(PROJECT.root))},
         executor=dg.in_process_executor,
     )

@@ -26,7 +26,7 @@ def run_demo(project: Project, console: Console) -> int:
     started = time.monotonic()
     frameworks, families = project.study.personas.frameworks, project.study.influence.families
     keys = runs.select(defs, "*")
-    todo = runs.parts(defs, keys, models=[MODEL], frameworks=frameworks, families=families)
+    todo = runs.parts(keys, models=[MODEL], frameworks=frameworks, families=families)
     console.print(Text(f"Study {project.study.name!r}: {', '.join(frameworks)} on the model {MODEL}", style="bold"))
     outcomes = list(runs.run(project, defs, todo, console))
     for outcome in outcomes:

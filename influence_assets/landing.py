@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,7 +60,19 @@ def record(step: Step, inputs: str, version: str, started: datetime, *, reused: 
     requests = step.requests()
     if requests.height:
         warehouse.write(REQUESTS, here, requests, provenance)
+    _record_what_was_left(step, provenance)
     warehouse.publish()
+
+
+def _record_what_was_left(step: Step, provenance: Provenance) -> None:
+    """Requests of earlier runs that were killed before they could say what they had asked, and paid."""
+    from resources.ledger import runs_of
+
+    warehouse = step.project.warehouse
+    for run_id in runs_of(step.project.cache_path, asset=step.asset, partition=step.partition):
+        there = {"asset": step.asset, "partition": step.partition, "run_id": run_id}
+        if run_id != step.run_id and warehouse.pointer(REQUESTS, there) is None:
+            warehouse.write(REQUESTS, there, step.requests(run_id), replace(provenance, run_id=run_id))
 
 
 def metadata(step: Step, reused: bool) -> dict[str, dg.MetadataValue]:

@@ -32,3 +32,11 @@ PROJECT = Project(find_root())
 MODELS = dg.StaticPartitionsDefinition([entry.name for entry in PROJECT.registry.models])
 FAMILIES = dg.StaticPartitionsDefinition(family_keys(PROJECT.data))
 FRAMEWORKS = dg.StaticPartitionsDefinition(framework_keys(PROJECT.data))
+
+
+def dimension_of(partitions: dg.PartitionsDefinition[str]) -> str:
+    """The partition column that a definition's keys are values of: model, framework or family.
+
+    By identity: definitions with the same keys are equal, as a model and a family of one name make them.
+    """
+    return "model" if partitions is MODELS else "family" if partitions is FAMILIES else "framework"

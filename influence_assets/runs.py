@@ -12,37 +12,22 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
 
+from influence_assets.one_run import Outcome, Part, run_part
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.progress import terminal_bars
 from influence_assets.project import Project
+from influence_assets.recipes import RECIPES
 from influence_assets.step import FORCE_TAG, SCOPE_TAG
-from resources.errors import BudgetError, InputError
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One run: a partition and the assets to materialize in it."""
-
-    partition: str
-    assets: tuple[dg.AssetKey, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one run. `error` is empty on success; `code` is the exit code that it asks for."""
-
-    part: Part
-    run_id: str
-    error: str = ""
-    code: int = 0
+from influence_assets.watching import observe_now
+from influence_assets.workers import run_parts
+from resources.errors import InputError
 
 
 def prepare_home(project: Project) -> Path:
@@ -58,19 +43,19 @@ def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     """Asset keys of a Dagster selection string such as `*`, `group:personas` or `+key:steerability/matrix`."""
     graph = definitions.resolve_asset_graph()
     # A bare name means the asset of that name, whatever its group.
-    keys = {key for key in graph.get_all_asset_keys() if selection in ("*", key.path[-1])}
+    made = graph.materializable_asset_keys
+    keys = {key for key in made if selection in ("*", key.path[-1])}
     if not keys:
         # Dagster's own error for a bad selection is a page long and does not say what exists.
         with contextlib.suppress(dg.DagsterInvalidSubsetError, dg.DagsterInvalidDefinitionError):
-            keys = set(dg.AssetSelection.from_string(selection).resolve(graph))
+            keys = set(dg.AssetSelection.from_string(selection).resolve(graph)) & made
     if not keys:
-        known = ", ".join(sorted(key.path[-1] for key in graph.get_all_asset_keys()))
+        known = ", ".join(sorted(key.path[-1] for key in made))
         raise InputError("selects no asset", field="SELECTION", value=selection, fix=f"assets are: {known}")
     return sorted(keys, key=lambda key: graph.toposorted_asset_keys.index(key))
 
 
 def parts(
-    definitions: dg.Definitions,
     keys: Sequence[dg.AssetKey],
     *,
     models: Sequence[str],
@@ -78,65 +63,65 @@ def parts(
     families: Sequence[str],
 ) -> list[Part]:
     """The runs that materialize these assets: frameworks and families first, since every model stands on them."""
-    graph = definitions.resolve_asset_graph()
+    # Told apart by identity: a model and a family of the same name make equal definitions.
     by_definition = [
-        (partitions, tuple(key for key in keys if graph.get(key).partitions_def == definition))
+        (partitions, tuple(key for key in keys if RECIPES[key].partitions is definition))
         for partitions, definition in ((frameworks, FRAMEWORKS), (families, FAMILIES), (models, MODELS))
     ]
     return [Part(partition, assets) for partitions, assets in by_definition if assets for partition in partitions]
 
 
 def run(
-    project: Project, definitions: dg.Definitions, todo: Sequence[Part], console: Console, *, force: bool = False
+    project: Project,
+    definitions: dg.Definitions,
+    todo: Sequence[Part],
+    console: Console,
+    *,
+    force: bool = False,
+    jobs: int = 1,
 ) -> Iterator[Outcome]:
     """Materialize part after part, with progress bars; yields each outcome as it is there.
 
-    Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run id when
-    none were left.
+    With `jobs`, as many parts of one kind of partition run at a time, each in a process of its own, and outcomes come
+    as parts end. Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run
+    id when none were left.
     """
     prepare_home(project)
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
-    job = definitions.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance, terminal_bars(console):
-        for part in todo:
-            kept = _left(definitions, part, failed)
-            unrun = f"{len(part.assets) - len(kept)} assets not run, since what they stand on failed"
-            if not kept:
-                yield Outcome(part, "", unrun, 1)
-                continue
-            result = job.execute_in_process(
-                run_config=_QUIET,
-                instance=instance,
-                partition_key=part.partition,
-                asset_selection=list(kept),
-                tags=tags,
-                raise_on_error=False,
-            )
-            outcome = _outcome(part, result)
-            failed += [part] if outcome.error else []
-            yield outcome if outcome.error or kept == part.assets else replace(outcome, error=unrun, code=1)
+        observe_now(instance, project)
+        for stage in _stages(todo):
+            kept = {part: replace(part, assets=_left(definitions, part, failed)) for part in stage}
+            yield from (Outcome(part, "", _unrun(part), 1) for part, ready in kept.items() if not ready.assets)
+            whole = {ready: part for part, ready in kept.items() if ready.assets}
+            outcomes: Iterator[Outcome]
+            if jobs == 1:
+                outcomes = (run_part(definitions, instance, part, tags) for part in whole)
+            else:
+                outcomes = run_parts(project.root, list(whole), tags, jobs)
+            for outcome in outcomes:
+                failed += [outcome.part] if outcome.error else []
+                cut = outcome.part != whole[outcome.part] and not outcome.error
+                yield replace(outcome, error=_unrun(whole[outcome.part], outcome.part), code=1) if cut else outcome
+
+
+def _stages(todo: Sequence[Part]) -> list[list[Part]]:
+    """Parts of one kind of partition together: they do not stand on each other."""
+    return [list(group) for _, group in groupby(todo, lambda part: id(RECIPES[part.assets[0]].partitions))]
+
+
+def _unrun(part: Part, ran: Part | None = None) -> str:
+    left = len(part.assets) - (len(ran.assets) if ran else 0)
+    return f"{left} assets not run, since what they stand on failed"
 
 
 def _left(definitions: dg.Definitions, part: Part, failed: Sequence[Part]) -> tuple[dg.AssetKey, ...]:
     """The assets of a part that do not stand on assets of another kind of partition that failed."""
     graph = definitions.resolve_asset_graph()
-    kind = graph.get(part.assets[0]).partitions_def
-    bad = [key for one in failed for key in one.assets if graph.get(key).partitions_def != kind]
+    kind = RECIPES[part.assets[0]].partitions
+    bad = [key for one in failed for key in one.assets if RECIPES[key].partitions is not kind]
     if not bad:
         return part.assets
     above = dg.AssetSelection.assets(*bad).downstream().resolve(graph)
     return tuple(key for key in part.assets if key not in above)
-
-
-def _outcome(part: Part, result: dg.ExecuteInProcessResult) -> Outcome:
-    if result.success:
-        return Outcome(part, result.run_id)
-    for event in result.all_events:
-        error = event.event_specific_data.error if event.is_step_failure else None  # type: ignore[union-attr]
-        if error is not None:
-            cause = error.cause or error
-            code = {BudgetError.__name__: 3, InputError.__name__: 2}.get(cause.cls_name or "", 1)
-            _, _, message = cause.message.strip().partition(f"{cause.cls_name}: ")
-            return Outcome(part, result.run_id, f"{event.step_key}: {message or cause.message}", code)
-    return Outcome(part, result.run_id, "a check failed; see the run in Dagster", 1)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
 import polars as pl
 
-from influence_assets.partitions import FAMILIES, MODELS
 from influence_assets.progress import reporter
 from influence_assets.project import Project
 from influence_assets.slices import Slice
-from influence_assets.study import Study
+from influence_assets.standing import Standing
 from resources.asking import Models
 from resources.asking import Progress as Callback
-from resources.content import Json, sha256_of, sha256_of_files
-from resources.errors import InfluenceError, InputError
-from resources.pointers import Pointer
+from resources.errors import InfluenceError
 from resources.registry import Registry
 from resources.tables import Table
 
@@ -34,31 +30,30 @@ SCOPE_TAG = "influence/scope"
 
 
 @dataclass(frozen=True)
-class Step:
-    """What an asset's function is given. `partition` is the key of the model, the framework or the family."""
+class Step(Standing):
+    """What an asset's function is given: where it stands, and ways to read, ask and report."""
 
     context: dg.AssetExecutionContext
-    project: Project
-    reads: tuple[Slice, ...]
-    writes: tuple[Slice, ...]
-    partition: str
-    dimension: str
 
     @classmethod
     def of(
-        cls, context: dg.AssetExecutionContext, project: Project, *, reads: tuple[Slice, ...], writes: tuple[Slice, ...]
+        cls,
+        context: dg.AssetExecutionContext,
+        project: Project,
+        *,
+        dimension: str,
+        reads: tuple[Slice, ...],
+        writes: tuple[Slice, ...],
     ) -> Step:
-        own = context.assets_def.partitions_def
-        dimension = "model" if own == MODELS else "family" if own == FAMILIES else "framework"
-        return cls(context, project, reads, writes, context.partition_key, dimension)
-
-    @property
-    def study(self) -> Study:
-        return self.project.study
-
-    @property
-    def asset(self) -> str:
-        return str(self.context.asset_key.path[-1])
+        return cls(
+            project=project,
+            asset=str(context.asset_key.path[-1]),
+            partition=context.partition_key,
+            dimension=dimension,
+            reads=reads,
+            writes=writes,
+            context=context,
+        )
 
     @property
     def key(self) -> dg.AssetKey:
@@ -90,7 +85,7 @@ class Step:
         if len(found) != 1:
             declared = ", ".join(map(str, found.values())) or "not at all"
             raise InfluenceError(f"{self.asset} reads {table.name} {wanted} and declares it as: {declared}")
-        frames = [self.project.warehouse.read(table, where) for where in self._partitions(*found.values())]
+        frames = [self.project.warehouse.read(table, where) for where in self.partitions_of(*found.values())]
         return pl.concat(frames) if frames else self.project.warehouse.read(table, {table.partition[0]: ""})
 
     def ask(
@@ -123,68 +118,16 @@ class Step:
 
         return asyncio.run(main())
 
-    def requests(self) -> pl.DataFrame:
-        """What this run asked for this partition, one row per question; an answer paid for wins over a cache hit."""
+    def requests(self, run_id: str = "") -> pl.DataFrame:
+        """What a run (this one) asked for this partition, one row per question; an answer paid for wins over a cache
+        hit."""
         from resources.ledger import rows_for
 
-        rows = rows_for(self.project.cache_path, run_id=self.run_id, asset=self.asset, partition=self.partition)
+        run = run_id or self.run_id
+        rows = rows_for(self.project.cache_path, run_id=run, asset=self.asset, partition=self.partition)
         return rows.sort("request_id", "cached", "at").unique("request_id", keep="first", maintain_order=True)
 
     def progress(self, label: str = "") -> Callback:
         """A (done, total) callback that draws a bar or writes to the run's log."""
         name = f"{self.asset} [{self.partition}]" + (f" {label}" if label else "")
         return reporter(name, self.context.log.info)
-
-    def upstream(self) -> dict[str, str]:
-        """Data version of every partition that is read, by `table partition`; a missing one is an `InputError`."""
-        versions = {}
-        for one in self.reads:
-            for partition in self._partitions(one):
-                pointer = self.project.warehouse.pointer(one.table, partition)
-                if pointer is None:
-                    raise InputError(
-                        "has not been materialized yet",
-                        place=one.table.name,
-                        field=", ".join(f"{column}={value}" for column, value in partition.items()),
-                        fix="materialize it first (select the asset with everything upstream of it)",
-                    )
-                versions[f"{one.table.name} {'/'.join(partition.values())}"] = pointer.data_version
-        return versions
-
-    def inputs(self, version: str, asked: Sequence[str], files: Sequence[Path]) -> str:
-        """Hash of all that the rows depend on: code, settings, upstream rows, files, and which models answer."""
-        from resources.models import identity_of
-
-        registry = self.project.registry
-        models: dict[str, Json] = {name: identity_of(registry[name], self.project.root) for name in sorted(set(asked))}
-        parts: Json = [
-            self.asset,
-            self.partition,
-            version,
-            self.study.seed,
-            self.upstream(),
-            models,
-            sha256_of_files(files),
-        ]
-        return sha256_of(parts)
-
-    def landed_from(self, inputs: str) -> bool:
-        """Whether every table of this asset holds rows that were made from exactly these inputs."""
-        pointers = [pointer for _, pointer in self.pointers()]
-        return all(pointer is not None and pointer.provenance.inputs == inputs for pointer in pointers)
-
-    def data_version(self) -> str:
-        """One content hash over all tables that this asset wrote."""
-        return sha256_of([pointer.data_version if pointer else "" for _, pointer in self.pointers()])
-
-    def pointers(self) -> list[tuple[Slice, Pointer | None]]:
-        """What lies in the warehouse of every slice that this asset writes."""
-        warehouse = self.project.warehouse
-        return [(one, warehouse.pointer(one.table, one.partition(self.partition))) for one in self.writes]
-
-    def _partitions(self, one: Slice) -> list[dict[str, str]]:
-        if self.dimension == "model" and "framework" in one.table.partition:
-            return [{"framework": slug} for slug in self.study.personas.frameworks]
-        if self.dimension == "model" and "family" in one.table.partition:
-            return [{"family": name} for name in self.study.influence.families]
-        return [one.partition(self.partition)]

@@ -1,8 +1,8 @@
 """From a plain function to a Dagster asset: read whole partitions, compute, land whole partitions, say what happened.
 
 `@landed(...)` is the one way in which rows get into the warehouse. It promises:
-- the lineage is what the code reads: an asset declares the tables that it reads and writes, its Dagster dependencies
-  follow from them, and reading an undeclared table is an error;
+- the lineage is what the code reads: an asset declares the tables that it reads and writes, the files that it reads and
+  the models that it asks; its Dagster dependencies follow from them, and reading an undeclared table is an error;
 - a partition whose inputs did not change is not computed again: its rows are reused and no model is asked;
 - rows land whole or not at all, with their provenance; the catalogue is published before the asset reports success;
 - what models were asked lands in `ledger.requests`, what was made of what in `ledger.materializations`.
@@ -14,14 +14,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from influence_assets import landing
+from influence_assets import automation, landing, lineage
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, PROJECT
 from influence_assets.project import ProjectResource
+from influence_assets.recipes import WRITERS, Asks, Files, Recipe, remember
 from influence_assets.slices import Slice, sliced
 from influence_assets.step import Step
 from resources.tables import Table
@@ -30,22 +30,12 @@ Frames = Mapping[Table, pl.DataFrame]
 Compute = Callable[[Step], Frames]
 Show = Callable[[Step], Mapping[str, dg.MetadataValue]]
 Check = Callable[[Step], Sequence[dg.AssetCheckResult]]
-Asks = Callable[[Step], Sequence[str]]
-Files = Callable[[Step], Sequence[Path]]
-SliceKey = tuple[str, tuple[tuple[str, str], ...]]
-
-_WRITERS: dict[SliceKey, tuple[dg.AssetKey, dg.PartitionsDefinition[str]]] = {}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What `@landed` knows of an asset beside its function."""
+class _Shown:
+    """What an asset says of its rows: metadata and plots, and checks."""
 
-    reads: tuple[Slice, ...]
-    writes: tuple[Slice, ...]
-    version: str
-    asks: Asks | None
-    files: Files | None
     show: Show | None
     check: Check | None
 
@@ -61,6 +51,7 @@ def landed(
     family: str = "",
     asks: Asks | None = None,
     files: Files | None = None,
+    entry_fields: Sequence[str] = (),
     show: Show | None = None,
     check: Check | None = None,
     checks: Sequence[str] = (),
@@ -69,25 +60,28 @@ def landed(
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Make a plain function from `Step` to frames an asset that lands them.
 
-    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show`
-    makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
-    failed blocking check stops what is downstream). `name` is the asset's, when it is not the function's, and `family`
-    the first part of its key, when it is not the group.
+    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings, and
+    `entry_fields` the fields of the model's own entry in `data/models.yaml` that the rows depend on; the asset's
+    sources follow from these. `show` makes metadata and plots from the landed rows; `check` gives one result per name
+    in `checks` and `blocking` (a failed blocking check stops what is downstream). `name` is the asset's, when it is not
+    the function's, and `family` the first part of its key, when it is not the group.
     """
-    recipe = Recipe(tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, show, check)
+    recipe = Recipe(
+        partitions, tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, tuple(entry_fields)
+    )
 
     def wrap(compute: Compute) -> dg.AssetsDefinition:
         key = dg.AssetKey([family or group, name or compute.__name__])
-        for one in recipe.writes:
-            _WRITERS[one.key] = (key, partitions)
+        remember(key, recipe)
 
         @dg.asset(
             key=key,
             group_name=group,
             description=inspect.getdoc(compute),
-            deps=[*_dependencies(recipe.reads, partitions)],
+            deps=[*_dependencies(recipe.reads, partitions), *lineage.source_deps(key, recipe)],
             partitions_def=partitions,
             code_version=version,
+            automation_condition=automation.condition(recipe, PROJECT.study.automation),
             kinds={"duckdb", "parquet", *kinds},
             owners=["team:influence-assets"],
             metadata=landing.table_metadata([one.table for one in recipe.writes]),
@@ -97,8 +91,10 @@ def landed(
             ],
         )
         def asset(context: dg.AssetExecutionContext, project: ProjectResource):  # type: ignore[no-untyped-def]
-            step = Step.of(context, project.open(), reads=recipe.reads, writes=recipe.writes)
-            return _materialize(step, recipe, compute)
+            step = Step.of(
+                context, project.open(), dimension=recipe.dimension, reads=recipe.reads, writes=recipe.writes
+            )
+            return _materialize(step, recipe, compute, _Shown(show, check))
 
         return asset
 
@@ -106,7 +102,7 @@ def landed(
 
 
 def _dependencies(reads: Sequence[Slice], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetDep]:
-    writers = dict(_WRITERS[one.key] for one in reads)
+    writers = dict(WRITERS[one.key] for one in reads)
     return [dg.AssetDep(key, partition_mapping=_mapping(up, partitions)) for key, up in writers.items()]
 
 
@@ -121,16 +117,15 @@ def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinitio
     return dg.AllPartitionMapping()
 
 
-def _materialize(step: Step, recipe: Recipe, compute: Compute) -> dg.MaterializeResult[None]:
+def _materialize(step: Step, recipe: Recipe, compute: Compute, shown: _Shown) -> dg.MaterializeResult[None]:
     started = datetime.now(UTC)
-    asked = recipe.asks(step) if recipe.asks else ()
-    inputs = step.inputs(recipe.version, asked, recipe.files(step) if recipe.files else ())
+    inputs = recipe.inputs(step)
     reused = not step.forced and step.landed_from(inputs)
     if not reused:
         landing.land(step, compute(step), inputs, recipe.version)
     landing.record(step, inputs, recipe.version, started, reused=reused)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(step.data_version()),
-        metadata={**landing.metadata(step, reused), **(recipe.show(step) if recipe.show else {})},
-        check_results=[*(recipe.check(step) if recipe.check else ())],
+        metadata={**landing.metadata(step, reused), **(shown.show(step) if shown.show else {})},
+        check_results=[*(shown.check(step) if shown.check else ())],
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
@@ -58,6 +59,25 @@ class SteerabilitySettings(_Part):
     draws: int = Field(default=1000, ge=100)
 
 
+class AutomationSettings(_Part):
+    """What may run without a person. `automation: true` alone means `costly: true`."""
+
+    costly: bool = Field(default=False, description="whether assets that ask models rerun by themselves")
+    nightly: str = Field(
+        default="0 2 * * *",
+        pattern=r"^([\d*/,-]+ +){4}[\d*/,-]+$",
+        description="cron time (minute, hour, day, month, weekday) at which `schedule: true` models are updated",
+    )
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_place(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("is no time zone; write one such as UTC or Europe/Zurich")
+        return name
+
+
 class Study(_Part):
     """One study. `roles` maps each role to the models that play it; judges may be several."""
 
@@ -65,11 +85,16 @@ class Study(_Part):
     seed: int = Field(default=0, ge=0)
     roles: dict[Role, tuple[str, ...]] = Field(default_factory=dict)
     budget_usd: float | None = Field(default=None, ge=0)
-    automation: bool = False
+    automation: AutomationSettings = AutomationSettings()
     personas: PersonaSettings
     steerability: SteerabilitySettings = SteerabilitySettings()
     influence: InfluenceSettings = InfluenceSettings()
     features: FeaturesSettings = FeaturesSettings()
+
+    @field_validator("automation", mode="before")
+    @classmethod
+    def _one_word_is_enough(cls, given: object) -> object:
+        return {"costly": given} if isinstance(given, bool) else given
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> Study:

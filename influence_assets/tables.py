@@ -19,4 +19,7 @@ ALL_TABLES: tuple[Table, ...] = (
     *LEDGER_TABLES,
 )
 
-MACROS: tuple[Path, ...] = tuple(sorted(Path(__file__).parent.glob("*/sql/macros/*.sql")))
+_HERE = Path(__file__).parent
+
+# The general ones first: those of the families use them.
+MACROS: tuple[Path, ...] = (*sorted(_HERE.glob("sql/macros/*.sql")), *sorted(_HERE.glob("*/sql/macros/*.sql")))

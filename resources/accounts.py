@@ -12,8 +12,10 @@ from pathlib import Path
 
 from resources.addresses import static_part
 from resources.anthropic_provider import AnthropicProvider, anthropic_identity
+from resources.ledger import Origin
 from resources.limiter import Limiter
 from resources.local.weights import adapter_files_hash
+from resources.messages import Request
 from resources.openai_provider import OpenAIProvider, openai_identity
 from resources.providers import Identity, Provider, ProviderFault
 from resources.registry import ModelEntry, ProviderName
@@ -62,12 +64,22 @@ class Accounts:
         self._providers: dict[str, Provider] = {}
         self._limiters: dict[tuple[str, str | None, str | None], Limiter] = {}
         self._persistence: dict[str, Persistence] = {}
+        self._origins: dict[tuple[str, str | None, Steering], Origin] = {}
 
     def provider(self, entry: ModelEntry) -> Provider:
         """The provider of an entry; an `InputError` when its key or its files are missing."""
         if entry.name not in self._providers:
             self._providers[entry.name] = self._make(entry)
         return self._providers[entry.name]
+
+    def origin(self, entry: ModelEntry, request: Request) -> Origin:
+        """Hashes of the weights, adapter and steering that answer a request."""
+        key = (entry.name, request.adapter, request.steering)
+        if key not in self._origins:
+            provider = self.provider(entry)
+            adapter, steering = provider.adapter_hash(request.adapter), provider.steering_hash(request.steering)
+            self._origins[key] = Origin(provider.identity.weights, adapter, steering)
+        return self._origins[key]
 
     def persistence(self, entry: ModelEntry) -> Persistence:
         """How this entry's requests are tried."""

@@ -42,7 +42,7 @@ def identity_parts(identity: Identity) -> list[str]:
 def address_of(static: str, request: Request, kind: Kind, options: Sequence[str] = (), draws: int = 0) -> str:
     """64 hex digits that name one question to one model; `draws` is the k of an estimate."""
     sampling = request.sampling
-    messages: list[Json] = [[message.role, message.content] for message in request.messages]
+    messages = _messages(request)
     limits: list[Json] = [
         sampling.temperature,
         sampling.top_p,
@@ -51,3 +51,12 @@ def address_of(static: str, request: Request, kind: Kind, options: Sequence[str]
         sampling.seed,
     ]
     return sha256_of([static, kind.value, messages, limits, list(options), request.sample, draws])
+
+
+def prompt_hash(request: Request) -> str:
+    """64 hex digits that name the messages of a request alone, whoever is asked and however it is drawn."""
+    return sha256_of(_messages(request))
+
+
+def _messages(request: Request) -> list[Json]:
+    return [[message.role, message.content] for message in request.messages]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from resources.accounts import Accounts
-from resources.addresses import Kind
+from resources.addresses import Kind, prompt_hash
 from resources.answers import VOID_BELOW, Draw, estimate_from_draws
 from resources.budget import Budget, cost_at_most, cost_usd
 from resources.cache import ReplyCache
@@ -19,7 +19,6 @@ from resources.messages import OptionProbabilities, Reply, Status, Usage
 from resources.providers import Chosen, Generated
 from resources.questions import ChoiceQuestion, GaveUp, Question, TextQuestion, draw_questions, estimate_question
 from resources.records import encode
-from resources.registry import ModelEntry
 from resources.trying import Patience
 from resources.writer import Seam
 
@@ -84,7 +83,7 @@ class Asker:
             answer = None if body is None else question.read(body, cached=True)
             if answer is not None:
                 answers[index] = answer
-                self._cache.note((_row(question, answer.status, cached=True),))
+                self._cache.note((self._row(question, answer.status, cached=True),))
         return answers
 
     async def answer(self, question: Question[T]) -> T:
@@ -111,7 +110,7 @@ class Asker:
         if answer is None:
             raise InfluenceError(f"the reply cache holds a record at {question.address} that is no answer")
         if settled.cached:
-            self._cache.note((_row(question, answer.status, cached=True),))
+            self._cache.note((self._row(question, answer.status, cached=True),))
         return answer
 
     async def _settle(self, question: Question[T]) -> Settled:
@@ -180,42 +179,46 @@ class Asker:
     ) -> Settled:
         """Remember the answer with its ledger row. An estimate was paid for by its draws' rows."""
         usage = answer.usage if paid else _NOTHING
-        row = _row(question, answer.status, cached=False, usage=usage, latency_s=latency_s, retries=retries)
+        row = self._row(question, answer.status, cached=False, usage=usage, latency_s=latency_s, retries=retries)
         body = encode(answer, latency_s=latency_s, retries=retries)
         return Settled(await self._cache.put(question.address, body, row), None, cached=False)
 
     def _give_up(self, question: Question[T], end: GaveUp) -> Settled:
-        row = _row(question, Status.GAVE_UP, cached=False, latency_s=end.latency_s, retries=end.retries)
+        row = self._row(question, Status.GAVE_UP, cached=False, latency_s=end.latency_s, retries=end.retries)
         self._cache.note((row,))
         self._on_event(Event("gave_up", question.entry.name, end.detail))
         return Settled(None, end, cached=False)
 
+    def _row(
+        self,
+        question: Question[T],
+        status: Status,
+        *,
+        cached: bool,
+        usage: Usage = _NOTHING,
+        latency_s: float = 0.0,
+        retries: int = 0,
+    ) -> LedgerRow:
+        entry, request = question.entry, question.request
+        return LedgerRow(
+            question.address,
+            entry.provider.value,
+            entry.name,
+            request.role,
+            question.kind.value,
+            usage,
+            cost_usd(usage, entry.price),
+            latency_s,
+            cached,
+            status,
+            retries,
+            time.time(),
+            prompt_hash(request),
+            self._accounts.origin(entry, request),
+            request.sampling.seed,
+            request.sample,
+        )
+
 
 def _is_estimate(question: Question[T]) -> bool:
     return question.kind is Kind.ESTIMATE
-
-
-def _row(
-    question: Question[T],
-    status: Status,
-    *,
-    cached: bool,
-    usage: Usage = _NOTHING,
-    latency_s: float = 0.0,
-    retries: int = 0,
-) -> LedgerRow:
-    entry: ModelEntry = question.entry
-    return LedgerRow(
-        question.address,
-        entry.provider.value,
-        entry.name,
-        question.request.role,
-        question.kind.value,
-        usage,
-        cost_usd(usage, entry.price),
-        latency_s,
-        cached,
-        status,
-        retries,
-        time.time(),
-    )

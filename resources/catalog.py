@@ -114,10 +114,13 @@ def build(
     `stem` is that of the name which the file will get. `on_table` is called after each table. Raises `WarehouseError`
     for a macro file that DuckDB refuses.
     """
+    schemas = {table.schema.lower() for table in contents.tables}
+    # Macros are bound as they are made, and find the tables of the schema that the file's name stands for by that name.
+    name = identifier(stem if stem.lower() in schemas else "catalogue")
     # Views are cheap to make with one thread; copying the rows is not.
     with duckdb.connect(config={} if copied else {"threads": 1}) as connection:
-        connection.execute(f"ATTACH {literal(str(path))} AS catalogue (STORAGE_VERSION {literal(STORAGE_VERSION)})")
-        connection.execute("USE catalogue")
+        connection.execute(f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION {literal(STORAGE_VERSION)})")
+        connection.execute(f"USE {name}")
         connection.execute("BEGIN")
         for schema in sorted({"_catalog", *(t.schema for t in contents.tables if t.schema.lower() != stem.lower())}):
             connection.execute(f"CREATE SCHEMA {identifier(schema)}")
@@ -132,7 +135,7 @@ def build(
             _run_macro(connection, macro)
         connection.execute("COMMIT")
         connection.execute("USE memory")
-        connection.execute("DETACH catalogue")
+        connection.execute(f"DETACH {name}")
 
 
 def placed(table: Table, stem: str) -> str:

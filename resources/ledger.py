@@ -20,8 +20,21 @@ from resources.replyfile import connect
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who answered exactly: sha256 of the weights, the adapter and the steering, each empty where there is none.
+
+    The weights of an API's model are not known; the request's provider, model and time are all there is.
+    """
+
+    weights: str = ""
+    adapter: str = ""
+    steering: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One request that was asked, or answered from the cache. `at` is seconds since the epoch, UTC."""
+    """One request that was asked, or answered from the cache. `at` is seconds since the epoch, UTC; `prompt` the sha256
+    of the messages."""
 
     request_id: str
     provider: str
@@ -35,8 +48,12 @@ class LedgerRow:
     status: Status
     retries: int
     at: float
+    prompt: str = ""
+    origin: Origin = Origin()
+    seed: int | None = None
+    sample: int = 0
 
-    def values(self, session: int) -> tuple[int | float | str | bytes, ...]:
+    def values(self, session: int) -> tuple[int | float | str | bytes | None, ...]:
         """The row as it is bound to `INSERT_ROW`."""
         return (
             session,
@@ -54,10 +71,17 @@ class LedgerRow:
             self.status.value,
             self.retries,
             self.at,
+            *map(bytes.fromhex, (self.prompt, self.origin.weights, self.origin.adapter, self.origin.steering)),
+            self.seed,
+            self.sample,
         )
 
 
-INSERT_ROW = "INSERT INTO ledger VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_COLUMNS = (
+    "session, request_id, provider, model, role, kind, input_tokens, cached_tokens, output_tokens, cost, latency_s, "
+    "cached, status, retries, at, prompt, weights, adapter, steering, seed, sample"
+)
+INSERT_ROW = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({','.join('?' * len(_COLUMNS.split(',')))})"
 
 _SCHEMA = pl.Schema(
     {
@@ -78,13 +102,20 @@ _SCHEMA = pl.Schema(
         "status": pl.String(),
         "retries": pl.Int64(),
         "at": pl.Datetime("us", "UTC"),
+        "prompt_sha256": pl.String(),
+        "weights_sha256": pl.String(),
+        "adapter_sha256": pl.String(),
+        "steering_sha256": pl.String(),
+        "seed": pl.Int64(),
+        "sample": pl.Int64(),
     }
 )
 
 _SELECT = """
 SELECT lower(hex(l.request_id)), s.run_id, s.asset, s.partition, l.provider, l.model, l.role, l.kind, l.input_tokens,
        l.cached_tokens, l.output_tokens, l.cost, l.latency_s, l.cached, l.status, l.retries,
-       CAST(l.at * 1000000 AS INTEGER)
+       CAST(l.at * 1000000 AS INTEGER), lower(hex(l.prompt)), lower(hex(l.weights)), lower(hex(l.adapter)),
+       lower(hex(l.steering)), l.seed, l.sample
 FROM ledger l JOIN sessions s ON s.id = l.session
 """
 
@@ -106,6 +137,19 @@ def rows_for(path: Path, *, run_id: str, asset: str, partition: str) -> pl.DataF
     frame = pl.DataFrame([_readable(row) for row in rows], schema=raw, orient="row")
     at = pl.col("at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return frame.with_columns(pl.col("cached").cast(pl.Boolean), at)
+
+
+def runs_of(path: Path, *, asset: str, partition: str) -> list[str]:
+    """Every run that asked something for one asset and partition, in the order in which they began."""
+    if not path.exists():
+        return []
+    connection = connect(path)
+    try:
+        query = "SELECT run_id FROM sessions WHERE asset = ? AND partition = ? ORDER BY id"
+        found = connection.execute(query, _exact(asset, partition)).fetchall()
+    finally:
+        connection.close()
+    return list(dict.fromkeys(str(_readable(row)[0]) for row in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,5 +231,5 @@ def _exact(*names: str) -> tuple[bytes, ...]:
     return tuple(name.encode("utf-8", "surrogatepass") for name in names)
 
 
-def _readable(row: Sequence[int | float | str | bytes]) -> list[int | float | str]:
+def _readable(row: Sequence[int | float | str | bytes | None]) -> list[int | float | str | None]:
     return [value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value for value in row]

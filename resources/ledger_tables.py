@@ -60,6 +60,12 @@ REQUESTS = Table(
         Column("status", "VARCHAR", "ok, or why there is no answer"),
         Column("retries", "INTEGER", "tries beyond the first"),
         Column("at", "TIMESTAMP", "when the answer came, UTC"),
+        Column("prompt_sha256", "VARCHAR", "sha256 of the messages: the same prompt, the same hash, whatever the draw"),
+        Column("weights_sha256", "VARCHAR", "sha256 of the weights that answered; empty for the model of an API"),
+        Column("adapter_sha256", "VARCHAR", "sha256 of the LoRA adapter's files; empty without one"),
+        Column("steering_sha256", "VARCHAR", "hash of what was done to the residual stream; empty for nothing"),
+        Column("seed", "BIGINT", "seed that was asked for; null where the draw had none"),
+        Column("sample", "INTEGER", "number of the draw among those of the same question, from 0"),
     ),
     partition=("asset", "partition", "run_id"),
     # The same question asked twice in a run is two rows: one answer was bought, the other came from the cache.

@@ -23,10 +23,10 @@ from resources.asking import Progress
 from resources.cache import ReplyCache
 from resources.content import Json
 from resources.errors import InputError
+from resources.ledger import Origin
 from resources.messages import OptionProbabilities, Reply, Request
 from resources.questions import ChoiceQuestion, Question, TextQuestion, choice_question, text_question
 from resources.registry import ModelEntry, Registry
-from resources.steering import Steering
 from resources.writer import Seam
 
 __all__ = ["Event", "ModelLayer", "Settings", "identity_of", "open_models"]
@@ -89,7 +89,7 @@ class ModelLayer:
     def __init__(self, registry: Registry, accounts: Accounts, asker: Asker, settings: Settings) -> None:
         self._registry, self._accounts, self._asker, self._settings = registry, accounts, asker, settings
         self._entries: dict[str, ModelEntry] = {}
-        self._static: dict[tuple[str, str | None, Steering], str] = {}
+        self._static: dict[tuple[str, Origin], str] = {}
 
     async def generate(self, request: Request) -> Reply:
         """Text from the model; a status says what became of it."""
@@ -135,11 +135,11 @@ class ModelLayer:
         return entry
 
     def _static_part(self, entry: ModelEntry, request: Request) -> str:
-        key = (entry.name, request.adapter, request.steering)
+        origin = self._accounts.origin(entry, request)
+        key = (entry.name, origin)
         if key not in self._static:
-            provider = self._accounts.provider(entry)
-            adapter, steering = provider.adapter_hash(request.adapter), provider.steering_hash(request.steering)
-            self._static[key] = static_part(provider.identity, adapter, steering)
+            identity = self._accounts.provider(entry).identity
+            self._static[key] = static_part(identity, origin.adapter, origin.steering)
         return self._static[key]
 
     async def _answer_many(

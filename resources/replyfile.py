@@ -31,11 +31,23 @@ CREATE TABLE IF NOT EXISTS ledger (
   provider TEXT NOT NULL, model BLOB NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
   input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
   cost REAL NOT NULL, latency_s REAL NOT NULL, cached INTEGER NOT NULL, status TEXT NOT NULL,
-  retries INTEGER NOT NULL, at REAL NOT NULL
+  retries INTEGER NOT NULL, at REAL NOT NULL,
+  prompt BLOB, weights BLOB, adapter BLOB, steering BLOB,  -- sha256 each; empty where there is none
+  seed INTEGER, sample INTEGER
 );
 CREATE INDEX IF NOT EXISTS ledger_by_session ON ledger (session);
 CREATE TABLE IF NOT EXISTS spending (scope BLOB PRIMARY KEY, cost REAL NOT NULL);
 """
+
+_ADDED = {
+    "prompt": "BLOB",
+    "weights": "BLOB",
+    "adapter": "BLOB",
+    "steering": "BLOB",
+    "seed": "INTEGER",
+    "sample": "INTEGER",
+}
+"""Columns of `ledger` that files of earlier versions lack; rows from then have NULL there."""
 
 
 def create(path: Path) -> None:
@@ -46,10 +58,18 @@ def create(path: Path) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(_TABLES)
+            _add_columns(connection)
         except sqlite3.DatabaseError as error:
             raise unreadable(path, error) from error
         finally:
             connection.close()
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(ledger)")}
+    for name, kind in _ADDED.items():
+        if name not in there:
+            connection.execute(f"ALTER TABLE ledger ADD COLUMN {name} {kind}")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ from influence_assets.definitions import build_defs, defs
 from influence_assets.influence.tables import SELECTIONS, TRAINING_EXAMPLES
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS, PROJECT, family_keys, framework_keys
 from influence_assets.project import ProjectResource
+from influence_assets.recipes import RECIPES, WRITERS
 from influence_assets.slices import DIMENSIONS
 from influence_assets.tables import ALL_TABLES
 from resources.tables import Table
@@ -40,14 +41,16 @@ HEAVY = (
 def graph() -> dict[str, object]:
     """Every asset with its group, dependencies, partitions, kinds and checks."""
     found = {}
+    names = {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models", None: ""}
     for definition in defs.resolve_all_asset_specs():
         node = defs.resolve_asset_graph().get(definition.key)
         found[definition.key.to_user_string()] = {
             "group": definition.group_name,
             "deps": sorted(dep.asset_key.to_user_string() for dep in definition.deps),
-            "partitions": {FRAMEWORKS: "frameworks", FAMILIES: "families", MODELS: "models"}[node.partitions_def],
+            "partitions": names[node.partitions_def],
             "kinds": sorted(definition.kinds),
             "checks": sorted(key.name for key in node.check_keys),
+            "reruns": node.automation_condition is not None,
         }
     return found
 
@@ -65,14 +68,50 @@ def test_resources_can_be_replaced(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(other)
 
 
+def test_every_source_reads_well() -> None:
+    found = {spec.key: spec for spec in defs.resolve_all_asset_specs() if spec.key not in RECIPES}
+    assert {key.path[0] for key in found} == {"sources"}
+    for spec in found.values():
+        assert spec.group_name == "sources"
+        assert len(str(spec.description).split()) > 12, spec.key
+        assert "stale" in str(spec.description)
+        assert any(spec.key in defs.resolve_asset_graph().get(key).parent_keys for key in RECIPES), spec.key
+
+
 def test_every_asset_reads_well() -> None:
     for spec in defs.resolve_all_asset_specs():
+        if spec.key not in RECIPES:
+            continue
         assert spec.description is not None
         assert len(spec.description.split()) > 12, spec.key
         assert "Query `" in " ".join(spec.description.split()), spec.key
         assert spec.owners, spec.key
         assert spec.code_version, spec.key
         assert "dagster/column_schema" in spec.metadata, spec.key
+
+
+NOTICED = {
+    "a conversation without agent turns": ("agent_spoke",),
+    "no valid rating": ("some_rating",),
+    "all ratings equal": ("ratings_differ",),
+    "mass below .5": ("void_ratings", "void_judgements", "void_share"),
+    "refusals above a threshold": ("refusals",),
+    "a persona short of statements": ("enough_statements",),
+    "train and evaluation states that overlap": ("splits_are_disjoint",),
+    "a text that steers and tests": ("steer_test_leakage_exact",),
+}
+WARNED_OF = ("judge_is_another", "shortfall", "personas_take_part", "answers_differ")
+
+
+def test_silence_is_noticed_and_stops_what_would_mislead() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
+    for silence, names in NOTICED.items():
+        assert all(blocking[name] for name in names), silence
+    assert not any(blocking[name] for name in WARNED_OF)
+    for key in graph.asset_check_keys:
+        if blocking[key.name]:
+            assert graph.get(key.asset_key).child_keys, f"{key.name} blocks nothing"
 
 
 def iterations_of(table: Table) -> list[str]:
@@ -84,8 +123,6 @@ def iterations_of(table: Table) -> list[str]:
 
 
 def test_every_slice_of_every_table_has_one_writer() -> None:
-    from influence_assets.steps import _WRITERS
-
     wanted = set()
     for table in ALL_TABLES:
         if table.name.startswith("ledger."):
@@ -94,8 +131,8 @@ def test_every_slice_of_every_table_has_one_writer() -> None:
         columns = [name for name in table.partition if name not in DIMENSIONS]
         rows = product(*(values[name] for name in columns))
         wanted |= {(table.name, tuple(zip(columns, row, strict=True))) for row in rows}
-    assert set(_WRITERS) == wanted
-    for (name, fixed), (key, partitions) in _WRITERS.items():
+    assert set(WRITERS) == wanted
+    for (name, fixed), (key, partitions) in WRITERS.items():
         assert defs.resolve_asset_graph().get(key).partitions_def == partitions
         if name.startswith("influence.") and "iteration" in dict(fixed):
             assert key.path[-1].endswith(f"_{dict(fixed)['iteration']}"), name
@@ -109,7 +146,8 @@ def test_the_loop_is_unrolled_without_a_way_back() -> None:
         if not group.startswith("iteration_"):
             continue
         k = int(group.removeprefix("iteration_"))
-        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys} - {"environments", group}
+        above = {graph.get(parent).group_name for parent in graph.get(key).parent_keys}
+        above -= {"environments", "sources", group}
         assert above == ({f"iteration_{k - 1}"} if k and key.path[-1] == f"checkpoint_{k}" else set()), key
 
 

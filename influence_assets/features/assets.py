@@ -26,6 +26,7 @@ from influence_assets.influence import tables as influence
 from influence_assets.partitions import MODELS, PROJECT
 from influence_assets.personas import tables as personas
 from influence_assets.slices import Slice, at
+from influence_assets.standing import Standing
 from influence_assets.step import Step
 from influence_assets.steps import Frames, landed
 from influence_assets.versions import code_version
@@ -46,16 +47,16 @@ _TRIED = _version("keep", "directions", "side_effects", "draws", "iterations")
 _ALL = _version("iterations")
 
 
-def _files(step: Step) -> list[Path]:
+def _files(standing: Standing) -> list[Path]:
     """What is read beside tables: the study's backgrounds, items, neutral texts and pattern file."""
-    settings, data = step.study.features, step.project.data
+    settings, data = standing.study.features, standing.project.data
     files = [data / "backgrounds" / f"{name}.yaml" for name in settings.backgrounds]
     for kind, names in (("trait_items", settings.trait_items), ("side_effects", settings.side_effects)):
         for name in names:
             files += sorted((data / kind / name).glob("*.yaml"))
             files += sorted((data / "imports" / kind / name).glob("*.yaml"))
     files.append(data / "neutral" / f"{settings.steering.neutral}.yaml")
-    files += [step.project.root / settings.patterns] if settings.patterns else []
+    files += [standing.project.root / settings.patterns] if settings.patterns else []
     return [file for file in files if file.exists()]
 
 
@@ -115,6 +116,7 @@ def contrast_texts(step: Step) -> Frames:
     version=_READ,
     asks=lambda step: [step.partition],
     files=_files,
+    entry_fields=["sae"],
     show=show.sae,
     check=show.sae_checks,
     checks=show.SAE_CHECKS,
@@ -233,7 +235,7 @@ def _directions(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.DIRECTIONS, iteration=k)],
         version=_version("steering", "side_effects", "draws", "iterations"),
         asks=lambda step: [step.partition],
-        files=lambda step: [*_files(step), *direction_stages.imported_files(step)],
+        files=lambda standing: [*_files(standing), *direction_stages.imported_files(standing.project.root)],
         show=lambda step: show.directions(step, k),
         check=lambda step: show.direction_checks(step, k),
         checks=show.DIRECTION_CHECKS,

@@ -96,14 +96,14 @@ def find_directions(step: Step, k: int) -> Frames:
     return {DIRECTIONS: to_frame(DIRECTIONS, found)}
 
 
-def imported_files(step: Step) -> list[Path]:
+def imported_files(root: Path) -> list[Path]:
     """Files of directions that people brought in (`influence import control-vector`)."""
-    return sorted((step.project.root / IMPORTED).rglob("*.safetensors"))
+    return sorted((root / IMPORTED).rglob("*.safetensors"))
 
 
 def _imported(step: Step, k: int) -> Iterator[DirectionRow]:
     """Imported directions of this model and iteration; no texts of the study went into them."""
-    for path in imported_files(step):
+    for path in imported_files(step.project.root):
         direction = read_direction(path)
         if (direction.origin.model, direction.origin.iteration) == (step.partition, k):
             relative = str(path.relative_to(step.project.root))

@@ -14,6 +14,7 @@ from influence_assets.influence import checkpoints, show, stages, tables
 from influence_assets.influence.study_design import asked_models, evaluation_judges
 from influence_assets.partitions import FAMILIES, MODELS, PROJECT
 from influence_assets.slices import at
+from influence_assets.sources import family_files, judge_files
 from influence_assets.step import Step
 from influence_assets.steps import Frames, landed
 from influence_assets.versions import code_version
@@ -24,8 +25,6 @@ _PROMPTS = PROJECT.prompts / "influence"
 _STARTS = (tables.ENVIRONMENTS, tables.INITIAL_STATES)
 
 _ROLES: Json = {role.value: list(models) for role, models in PROJECT.study.roles.items()}
-# What the registry says of training is no part of a model's identity, since it changes no answer of the model.
-_TRAINABLE: Json = {entry.name: entry.trainable for entry in PROJECT.registry.models}
 
 
 def _version(*settings: BaseModel | Json, prompts: bool = True) -> str:
@@ -40,10 +39,10 @@ def _rollout_version(k: int) -> str:
 
 _NAME = PROJECT.study.name
 _FILES_VERSION = _version(prompts=False)
-_TRAIN_VERSION = _version(_STUDY.training, _TRAINABLE, _NAME, prompts=False)
+_TRAIN_VERSION = _version(_STUDY.training, _NAME, prompts=False)
 _SCORE_VERSION = _version(_STUDY.reward, _STUDY.min_mass, _ROLES)
 _STATIC: Json = None if _STUDY.static is None else _STUDY.static.model_dump(mode="json")
-_SET_VERSION = _version(_STUDY.selection, _STUDY.training, _TRAINABLE, _STATIC)
+_SET_VERSION = _version(_STUDY.selection, _STUDY.training, _STATIC)
 _JUDGE_VERSION = _version(_STUDY.evaluation, _STUDY.min_mass, _ROLES)
 _METRIC_VERSION = code_version(["influence", "stats"], settings=[_STUDY.iterations, _STUDY.draws])
 
@@ -54,7 +53,7 @@ _METRIC_VERSION = code_version(["influence", "stats"], settings=[_STUDY.iteratio
     partitions=FAMILIES,
     writes=[tables.ENVIRONMENTS, tables.INITIAL_STATES],
     version=_FILES_VERSION,
-    files=lambda step: stages.family_files(step.project.data, step.partition),
+    files=lambda step: family_files(step.project.data, step.partition),
     show=show.initial_states,
     check=show.state_checks,
     blocking=show.STATE_CHECKS,
@@ -95,6 +94,8 @@ def _checkpoint(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.CHECKPOINTS, iteration=k)],
         version=_TRAIN_VERSION,
         asks=lambda step: [step.partition],
+        # What the registry says of training is no part of a model's identity, since it changes no answer of the model.
+        entry_fields=["trainable"],
         show=show.checkpoint,
         kinds=frozenset({"safetensors"} if k else ()),
     )(compute)
@@ -122,7 +123,6 @@ def _rollout_batches(k: int) -> dg.AssetsDefinition:
         files=stages.probe_files,
         show=show.conversations,
         check=show.conversation_checks,
-        checks=show.CONVERSATION_CHECKS,
         blocking=show.CONVERSATION_BLOCKING,
     )(compute)
 
@@ -150,7 +150,6 @@ def _preference_scores(k: int) -> dg.AssetsDefinition:
         asks=lambda step: asked_models(step.study, step.partition),
         show=show.scores,
         check=show.score_checks,
-        checks=show.SCORE_CHECKS,
         blocking=show.SCORE_BLOCKING,
     )(compute)
 
@@ -176,6 +175,7 @@ def _training_set(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.SELECTIONS, iteration=k), at(tables.TRAINING_EXAMPLES, iteration=k)],
         version=_SET_VERSION,
         asks=lambda step: [step.partition],
+        entry_fields=["trainable"],
         files=stages.static_files,
         show=show.selections,
         check=show.selection_checks,
@@ -201,10 +201,11 @@ def _rejudgements(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.JUDGEMENTS, iteration=k, purpose="evaluation")],
         version=_JUDGE_VERSION,
         asks=lambda step: evaluation_judges(step.study),
-        files=stages.rubric_files,
+        files=lambda step: judge_files(step.project.data),
         show=show.rejudged,
         check=show.rejudged_checks,
         checks=show.REJUDGED_CHECKS,
+        blocking=show.REJUDGED_BLOCKING,
     )(compute)
 
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import polars as pl
 
+from influence_assets.findings import ROWS_SHOWN, Finding
 from influence_assets.influence.records import Condition
 
 MAX_EMPTY = 0.05
 """Share of conversations without an agent's word above which nothing is built on them (as for refusals); fewer warn."""
 
 MAX_REFUSALS = 0.05
+STOP_REFUSALS = 0.25
 MAX_VOID = 0.02
+STOP_VOID = 0.20
+"""Above `STOP_` nothing is built on the rows; between `MAX_` and that, a check warns."""
+
+ALL_EQUAL_FROM = 8
+"""Conversations from which on equal rewards are no chance, and nothing is learned from them."""
+
 MAX_CHARACTER_ERRORS = 0.10
 MAX_TIES = 0.50
-_ROWS_SHOWN = 10
-
-
-class Finding(NamedTuple):
-    """One thing that was looked for: whether all is well, a sentence, the figure, and the rows at fault."""
-
-    name: str
-    passed: bool
-    text: str
-    value: float
-    rows: pl.DataFrame
 
 
 def overlap_of_splits(states: pl.DataFrame) -> Finding:
@@ -40,7 +35,7 @@ def overlap_of_splits(states: pl.DataFrame) -> Finding:
         both.is_empty(),
         f"{both.height} of {states.height} initial states are both for training and held out",
         float(both.height),
-        both.select("environment", "initial_state_id", "split", "history").head(_ROWS_SHOWN),
+        both.select("environment", "initial_state_id", "split", "history").head(ROWS_SHOWN),
     )
 
 
@@ -53,7 +48,7 @@ def without_replies(conversations: pl.DataFrame) -> Finding:
         empty.is_empty(),
         f"{empty.height} of {held.height} conversations have no agent turn (above {MAX_EMPTY:.0%} the run stops here)",
         empty.height / held.height if held.height else 0.0,
-        empty.select("conversation_id", "environment", "initial_state_id", "status", "detail").head(_ROWS_SHOWN),
+        empty.select("conversation_id", "environment", "initial_state_id", "status", "detail").head(ROWS_SHOWN),
     )
 
 
@@ -67,7 +62,7 @@ def refusals(turns: pl.DataFrame) -> Finding:
         share <= MAX_REFUSALS,
         f"{share:.1%} of what speakers wrote was refused, filtered or given up (at most {MAX_REFUSALS:.0%})",
         share,
-        bad.select("conversation_id", "turn", "role", "status", "content").head(_ROWS_SHOWN),
+        bad.select("conversation_id", "turn", "role", "status", "content").head(ROWS_SHOWN),
     )
 
 
@@ -84,7 +79,7 @@ def void_share(name: str, judgements: pl.DataFrame) -> Finding:
         share <= MAX_VOID,
         f"{share:.1%} of the judgements are void, refused or given up (at most {MAX_VOID:.0%})",
         share,
-        per_rubric.head(_ROWS_SHOWN),
+        per_rubric.head(ROWS_SHOWN),
     )
 
 
@@ -96,7 +91,7 @@ def some_rating(trajectories: pl.DataFrame) -> Finding:
         rated > 0 or trajectories.is_empty(),
         f"{rated} of {trajectories.height} conversations have a valid rating",
         float(rated),
-        trajectories.filter(pl.col("reward").is_null()).select("conversation_id", "environment").head(_ROWS_SHOWN),
+        trajectories.filter(pl.col("reward").is_null()).select("conversation_id", "environment").head(ROWS_SHOWN),
     )
 
 
@@ -109,7 +104,7 @@ def ratings_differ(trajectories: pl.DataFrame) -> Finding:
         rewards.len() < 2 or distinct > 1,
         f"{distinct} different rewards among {rewards.len()}",
         float(distinct),
-        trajectories.select("conversation_id", "reward").head(_ROWS_SHOWN),
+        trajectories.select("conversation_id", "reward").head(ROWS_SHOWN),
     )
 
 
@@ -124,7 +119,7 @@ def emptied_groups(selections: pl.DataFrame) -> Finding:
         emptied.is_empty(),
         f"the veto emptied {emptied.height} of {per_group.height} groups",
         float(emptied.height),
-        emptied.head(_ROWS_SHOWN),
+        emptied.head(ROWS_SHOWN),
     )
 
 
@@ -137,7 +132,7 @@ def ties(selections: pl.DataFrame) -> Finding:
         share <= MAX_TIES,
         f"{share:.1%} of the selected conversations were chosen by a draw among equals (at most {MAX_TIES:.0%})",
         share,
-        picked.filter("tied").select("conversation_id", "group", "reward").head(_ROWS_SHOWN),
+        picked.filter("tied").select("conversation_id", "group", "reward").head(ROWS_SHOWN),
     )
 
 
@@ -151,7 +146,7 @@ def character_errors(judgements: pl.DataFrame) -> Finding:
         f"the simulated user left its role in {rate:.1%} of {reviewed.height} reviewed turns "
         f"(at most {MAX_CHARACTER_ERRORS:.0%})",
         rate,
-        reviewed.sort("share").select("conversation_id", "turn", "judge", "share").head(_ROWS_SHOWN),
+        reviewed.sort("share").select("conversation_id", "turn", "judge", "share").head(ROWS_SHOWN),
     )
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
+from influence_assets.findings import check_result
 from influence_assets.influence import checks, plots, tables
 from influence_assets.influence.agreement import agreement
-from influence_assets.influence.checks import Finding
 from influence_assets.influence.records import Judgement
 from influence_assets.influence.rubrics import load_rubrics
 from influence_assets.influence.study_design import evaluation_judges, player
@@ -21,12 +21,11 @@ from influence_assets.step import Step
 from resources.messages import Role
 
 STATE_CHECKS = ("splits_are_disjoint",)
-CONVERSATION_CHECKS = ("refusals",)
-CONVERSATION_BLOCKING = ("agent_spoke",)
-SCORE_CHECKS = ("void_ratings", "ratings_differ")
-SCORE_BLOCKING = ("some_rating",)
+CONVERSATION_BLOCKING = ("agent_spoke", "refusals")
+SCORE_BLOCKING = ("some_rating", "void_ratings", "ratings_differ")
 SELECTION_CHECKS = ("groups_left", "ties")
-REJUDGED_CHECKS = ("void_judgements", "character_fidelity", "judge_is_another")
+REJUDGED_CHECKS = ("character_fidelity", "judge_is_another")
+REJUDGED_BLOCKING = ("void_judgements",)
 
 Shown = Mapping[str, dg.MetadataValue]
 Results = Sequence[dg.AssetCheckResult]
@@ -40,7 +39,7 @@ def initial_states(step: Step) -> Shown:
 
 def state_checks(step: Step) -> Results:
     """Training and held-out states must be different ones."""
-    return [_result(step, checks.overlap_of_splits(step.read(tables.INITIAL_STATES)), error=True)]
+    return [check_result(step, checks.overlap_of_splits(step.read(tables.INITIAL_STATES)), error=True)]
 
 
 def checkpoint(step: Step) -> Shown:
@@ -79,12 +78,13 @@ def conversations(step: Step) -> Shown:
 
 
 def conversation_checks(step: Step) -> Results:
-    """The agent spoke, and speakers were not refused."""
+    """The agent spoke, and speakers were not refused; where many did not, nothing is built on the conversations."""
     where = _iteration(step)
     silent = checks.without_replies(step.read(tables.CONVERSATIONS, **where))
+    refused = checks.refusals(step.read(tables.TURNS, **where))
     return [
-        _result(step, silent, error=silent.value > checks.MAX_EMPTY),
-        _result(step, checks.refusals(step.read(tables.TURNS, **where))),
+        check_result(step, silent, error=silent.value > checks.MAX_EMPTY),
+        check_result(step, refused, error=refused.value > checks.STOP_REFUSALS),
     ]
 
 
@@ -103,14 +103,14 @@ def scores(step: Step) -> Shown:
 
 
 def score_checks(step: Step) -> Results:
-    """Ratings are there, differ, and have mass."""
+    """Ratings are there, differ, and have mass; without that nothing is learned from them."""
     where = _iteration(step)
     rows = step.read(tables.TRAJECTORIES, **where)
     void = checks.void_share("void_ratings", step.read(tables.JUDGEMENTS, **where, purpose="training"))
     return [
-        _result(step, checks.some_rating(rows), error=True),
-        _result(step, checks.ratings_differ(rows)),
-        _result(step, void),
+        check_result(step, checks.some_rating(rows), error=True),
+        check_result(step, checks.ratings_differ(rows), error=rows["reward"].count() >= checks.ALL_EQUAL_FROM),
+        check_result(step, void, error=void.value > checks.STOP_VOID),
     ]
 
 
@@ -131,7 +131,7 @@ def selections(step: Step) -> Shown:
 def selection_checks(step: Step) -> Results:
     """Groups that the veto emptied, and choices that were mere draws."""
     rows = step.read(tables.SELECTIONS, **_iteration(step))
-    return [_result(step, checks.emptied_groups(rows)), _result(step, checks.ties(rows))]
+    return [check_result(step, checks.emptied_groups(rows)), check_result(step, checks.ties(rows))]
 
 
 def rejudged(step: Step) -> Shown:
@@ -160,10 +160,11 @@ def rejudged_checks(step: Step) -> Results:
     rows = step.read(tables.JUDGEMENTS, **_iteration(step))
     judges = {f"evaluation judge {n}": judge for n, judge in enumerate(evaluation_judges(step.study), start=1)}
     judges |= {role.value: player(step.study, role) for role in (Role.PREFERENCE, Role.VETO)}
+    void = checks.void_share("void_judgements", rows)
     return [
-        _result(step, checks.void_share("void_judgements", rows)),
-        _result(step, checks.character_errors(rows)),
-        _result(step, checks.judge_is_another(step.partition, judges)),
+        check_result(step, void, error=void.value > checks.STOP_VOID),
+        check_result(step, checks.character_errors(rows)),
+        check_result(step, checks.judge_is_another(step.partition, judges)),
     ]
 
 
@@ -197,17 +198,3 @@ def _no_rows(step: Step) -> Shown:
             f"{step.partition} has no checkpoint of this iteration: models.yaml does not call it trainable"
         )
     }
-
-
-def _result(step: Step, finding: Finding, *, error: bool = False) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=finding.name,
-        asset_key=step.key,
-        passed=finding.passed,
-        severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
-        description=finding.text,
-        metadata={
-            "value": finding.value,
-            "rows": dg.MetadataValue.md(preview(finding.rows, rows=10) if finding.rows.height else "none"),
-        },
-    )

@@ -40,6 +40,7 @@ from influence_assets.influence.study_design import cast_of, evaluation_judges, 
 from influence_assets.influence.training.example_rows import example_rows
 from influence_assets.influence.training.static_data import Layout, mixed, read_preferences
 from influence_assets.rows import from_frame, to_frame
+from influence_assets.standing import Standing
 from influence_assets.step import Step
 from influence_assets.steps import Frames
 from influence_assets.study import Study
@@ -223,26 +224,15 @@ def measure(step: Step) -> Frames:
     return {tables.METRICS: to_frame(tables.METRICS, rows)}
 
 
-def family_files(data: Path, name: str) -> list[Path]:
-    """Every file of a family, and the rubrics that its harm may name."""
-    folder = data / "environments" / name
-    return sorted([*folder.glob("*.yaml"), *folder.glob("*.jsonl"), *(data / "judges").glob("*.yaml")])
-
-
-def probe_files(step: Step) -> list[Path]:
+def probe_files(step: Standing) -> list[Path]:
     """The probe sets of the study."""
     return [step.project.root / file for file in step.study.influence.evaluation.probe_sets]
 
 
-def static_files(step: Step) -> list[Path]:
+def static_files(step: Standing) -> list[Path]:
     """The static preference data of the study."""
     static = step.study.influence.static
     return [step.project.root / file for file in static.files] if static else []
-
-
-def rubric_files(step: Step) -> list[Path]:
-    """All rubrics; which of them are used, the study and the environments say."""
-    return sorted((step.project.data / "judges").glob("*.yaml"))
 
 
 def starts_of(families: Mapping[str, Family], study: Study, k: int) -> list[Start]:

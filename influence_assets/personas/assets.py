@@ -117,6 +117,8 @@ def candidate_statements(step: Step) -> Frames:
     files=lambda step: [source_path(step.project.data, step.partition)],
     asks=lambda step: step.study.roles[Role.FILTER_JUDGE],
     show=show.statements,
+    check=show.statement_checks,
+    blocking=show.STATEMENT_BLOCKING,
 )
 def filtered_statements(step: Step) -> Frames:
     """The statements that personas are measured with: balanced, agreed on by judges, no two alike.

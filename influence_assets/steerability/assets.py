@@ -48,7 +48,8 @@ def _directions(step: Step) -> Directions:
     reads=_PERSONA_TABLES,
     writes=[tables.STEERING_SETS],
     version=_VERSION,
-    check=show.leakage_checks,
+    check=show.set_checks,
+    checks=show.SET_CHECKS,
     blocking=show.LEAKAGE,
 )
 def steering_sets(step: Step) -> Frames:
@@ -71,6 +72,7 @@ def steering_sets(step: Step) -> Frames:
     show=show.responses,
     check=show.response_checks,
     checks=show.RESPONSE_CHECKS,
+    blocking=show.RESPONSE_BLOCKING,
 )
 def persona_responses(step: Step) -> Frames:
     """The model, steered to one persona after the other, asked about the statements of all of them.

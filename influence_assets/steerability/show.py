@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
+from influence_assets.findings import check_result
 from influence_assets.landing import preview
 from influence_assets.personas import tables as persona_tables
 from influence_assets.personas.audits import Said, steer_test_leakage
 from influence_assets.pictures import picture
-from influence_assets.steerability import plots, tables
+from influence_assets.steerability import checks, plots, tables
 from influence_assets.step import Step
 
 LEAKAGE = ("steer_test_leakage_exact", "steer_test_leakage_near")
-RESPONSE_CHECKS = ("void_share", "answers_differ")
-
-MAX_VOID_SHARE = 0.02
+SET_CHECKS = ("personas_take_part",)
+RESPONSE_BLOCKING = ("void_share",)
+RESPONSE_CHECKS = ("answers_differ",)
 
 
 def responses(step: Step) -> Mapping[str, dg.MetadataValue]:
@@ -36,7 +37,7 @@ def responses(step: Step) -> Mapping[str, dg.MetadataValue]:
         .sort("method", "n_steer")
     )
     return {
-        "void_share": dg.MetadataValue.float(_void_share(rows)),
+        "void_share": dg.MetadataValue.float(checks.void_share(rows).value),
         "methods": dg.MetadataValue.md(preview(per_method, rows=40)),
     }
 
@@ -83,8 +84,8 @@ def metrics(step: Step) -> Mapping[str, dg.MetadataValue]:
     }
 
 
-def leakage_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
-    """No text that steers a persona tests the same system."""
+def set_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
+    """No text that steers a persona tests the same system, and every persona takes part."""
     sets = step.read(tables.STEERING_SETS)
     texts = step.read(persona_tables.STATEMENTS).select("statement_id", "text")
     said = sets.join(texts, on="statement_id").with_columns(
@@ -96,45 +97,28 @@ def leakage_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
     }
     rows = steer_test_leakage("all", parts["steer"], parts["test"], threshold=step.study.personas.filters.cross_persona)
     return [
-        dg.AssetCheckResult(
-            check_name=row.audit,
-            asset_key=step.key,
-            passed=row.status == "pass",
-            severity=dg.AssetCheckSeverity.ERROR if row.status == "fail" else dg.AssetCheckSeverity.WARN,
-            description=row.detail,
-            metadata={"share": row.value or 0.0, "n": row.n},
-        )
-        for row in rows
+        check_result(step, checks.short_personas(sets)),
+        *(
+            dg.AssetCheckResult(
+                check_name=row.audit,
+                asset_key=step.key,
+                passed=row.status == "pass",
+                severity=dg.AssetCheckSeverity.ERROR if row.status == "fail" else dg.AssetCheckSeverity.WARN,
+                description=row.detail,
+                metadata={"share": row.value or 0.0, "n": row.n},
+            )
+            for row in rows
+        ),
     ]
 
 
 def response_checks(step: Step) -> Sequence[dg.AssetCheckResult]:
     """Too many void answers, or a method that gives every statement the same answer, mean that nothing was measured."""
-    rows = step.read(tables.RESPONSES).filter(pl.col("estimator") != "reference")
-    share = _void_share(rows)
-    constant = (
-        rows.drop_nulls("p_agree")
-        .group_by("method", "n_steer")
-        .agg(answers=pl.col("p_agree").round(6).n_unique())
-        .filter(pl.col("answers") < 2)
-    )
+    rows = step.read(tables.RESPONSES)
+    void = checks.void_share(rows)
     return [
-        dg.AssetCheckResult(
-            check_name="void_share",
-            asset_key=step.key,
-            passed=share <= MAX_VOID_SHARE,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{share:.2%} of the answers are void, refused or given up (at most {MAX_VOID_SHARE:.0%})",
-            metadata={"share": share, "statuses": dg.MetadataValue.md(preview(_statuses(rows), rows=10))},
-        ),
-        dg.AssetCheckResult(
-            check_name="answers_differ",
-            asset_key=step.key,
-            passed=constant.is_empty(),
-            severity=dg.AssetCheckSeverity.WARN,
-            description="methods that gave every statement the same answer: "
-            + (", ".join(constant["method"].to_list()) or "none"),
-        ),
+        check_result(step, void, error=void.value > checks.STOP_VOID_SHARE),
+        check_result(step, checks.answers_differ(rows)),
     ]
 
 
@@ -151,11 +135,3 @@ def _heat_map(step: Step, cells: pl.DataFrame, method: str, n_steer: int, order:
         labels=[names[persona_id] for persona_id in order],
     )
     return picture(image, "accuracy of steered persona by test persona")
-
-
-def _void_share(rows: pl.DataFrame) -> float:
-    return float((rows["status"] != "ok").mean() or 0.0) if rows.height else 0.0  # type: ignore[arg-type]
-
-
-def _statuses(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.group_by("status").len().sort("len", descending=True)

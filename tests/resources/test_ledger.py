@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from resources import ledger
 from resources.cache import ReplyCache
 from resources.content import sha256_of
 from resources.frames import conform
-from resources.ledger import LedgerRow
+from resources.ledger import LedgerRow, Origin
 from resources.ledger_tables import REQUESTS
 from resources.messages import Role, Status, Usage
+from resources.replyfile import create
 
 
 def row(number: int, **changes: object) -> LedgerRow:
@@ -56,6 +58,15 @@ def test_rows_fit_the_public_table(tmp_path: Path) -> None:
     assert (first["role"], first["status"], first["retries"], first["cached"]) == ("preference", "ok", 2, False)
 
 
+def test_runs_of_a_partition_come_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    assert ledger.runs_of(path, asset="a", partition="p") == []
+    for run_id, asset in (("second", "a"), ("first", "a"), ("other", "b"), ("second", "a")):
+        write(path, [row(1)], run_id=run_id, asset=asset)
+    assert ledger.runs_of(path, asset="a", partition="p") == ["second", "first"]
+    assert ledger.runs_of(path, asset="a", partition="q") == []
+
+
 def test_no_file_and_no_rows_have_the_same_columns(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     before = ledger.rows_for(path, run_id="r", asset="a", partition="p")
@@ -86,3 +97,46 @@ def test_hostile_names_are_kept_exactly(tmp_path: Path, name: str) -> None:
     write(path, [row(2)], run_id=name, asset=name, partition=name + "x")
     frame = ledger.rows_for(path, run_id=name, asset=name, partition=name)
     assert frame.select("run_id", "asset", "partition", "model").rows() == [(name, name, name, name)]
+
+
+def test_who_answered_which_prompt_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    origin = Origin(weights=sha256_of("w"), adapter=sha256_of("a"))
+    write(path, [row(1, prompt=sha256_of("p"), origin=origin, seed=2**40, sample=3), row(2)])
+    first, second = ledger.rows_for(path, run_id="r", asset="a", partition="p").iter_rows(named=True)
+    assert (first["prompt_sha256"], first["weights_sha256"]) == (sha256_of("p"), sha256_of("w"))
+    assert (first["adapter_sha256"], first["steering_sha256"]) == (sha256_of("a"), "")
+    assert (first["seed"], first["sample"]) == (2**40, 3)
+    assert (second["prompt_sha256"], second["weights_sha256"], second["seed"], second["sample"]) == ("", "", None, 0)
+
+
+OLD_LEDGER = """
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY, session INTEGER NOT NULL REFERENCES sessions (id), request_id BLOB NOT NULL,
+  provider TEXT NOT NULL, model BLOB NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
+  input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  cost REAL NOT NULL, latency_s REAL NOT NULL, cached INTEGER NOT NULL, status TEXT NOT NULL,
+  retries INTEGER NOT NULL, at REAL NOT NULL
+)
+"""
+
+
+def test_a_file_from_before_keeps_its_replies_and_rows(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute(OLD_LEDGER)
+    connection.commit()
+    connection.close()
+    create(path)
+    connection = sqlite3.connect(path)
+    session = ledger.open_session(connection, run_id="r", asset="a", partition="p", scope="s")
+    values = "NULL,?,?,'openai',?,'veto','choose',1,0,1,0.5,0.1,0,'ok',0,0.0" + ",NULL" * 6
+    old = f"INSERT INTO ledger VALUES ({values})"
+    connection.execute(old, (session, bytes.fromhex(sha256_of(0)), b"m"))
+    connection.commit()
+    connection.close()
+    write(path, [row(1, prompt=sha256_of("p"))])
+    create(path)
+    before, after = ledger.rows_for(path, run_id="r", asset="a", partition="p").iter_rows(named=True)
+    assert (before["request_id"], before["prompt_sha256"], before["seed"]) == (sha256_of(0), "", None)
+    assert after["prompt_sha256"] == sha256_of("p")

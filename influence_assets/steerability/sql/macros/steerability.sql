@@ -34,3 +34,15 @@ FROM (
     WHERE model = model_name AND method = method_name
 ) AS asked
 JOIN ledger.requests AS q USING (request_id);
+
+-- Every answer behind the scores of one method, with the requests that it came from (one per variant of the question):
+-- FROM requests_of_score('organism', 0, 'description') WHERE steered_persona_id = test_persona_id.
+CREATE MACRO requests_of_score(model_name, iteration_number, method_name) AS TABLE
+SELECT a.* EXCLUDE (request_id), p.*
+FROM (
+    SELECT steered_persona_id, test_persona_id, statement_id, repeat, n_steer, p_agree, unnest(request_ids) AS request_id
+    FROM steerability.responses
+    WHERE model = model_name AND iteration = iteration_number AND method = method_name
+) AS a
+JOIN provenance() AS p USING (request_id)
+ORDER BY a.steered_persona_id, a.test_persona_id, a.statement_id, a.repeat, request_id;

@@ -1,0 +1,56 @@
+"""One run from the command line: a partition, the assets to make in it, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from resources.errors import BudgetError, InputError
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run: a partition and the assets to materialize in it."""
+
+    partition: str
+    assets: tuple[dg.AssetKey, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run. `error` is empty on success; `code` is the exit code that it asks for."""
+
+    part: Part
+    run_id: str
+    error: str = ""
+    code: int = 0
+
+
+def run_part(definitions: dg.Definitions, instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> Outcome:
+    """One run, in this process."""
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        run_config=_QUIET,
+        instance=instance,
+        partition_key=part.partition,
+        asset_selection=list(part.assets),
+        tags=dict(tags),
+        raise_on_error=False,
+    )
+    return _outcome(part, result)
+
+
+def _outcome(part: Part, result: dg.ExecuteInProcessResult) -> Outcome:
+    if result.success:
+        return Outcome(part, result.run_id)
+    for event in result.all_events:
+        error = event.event_specific_data.error if event.is_step_failure else None  # type: ignore[union-attr]
+        if error is not None:
+            cause = error.cause or error
+            code = {BudgetError.__name__: 3, InputError.__name__: 2}.get(cause.cls_name or "", 1)
+            _, _, message = cause.message.strip().partition(f"{cause.cls_name}: ")
+            return Outcome(part, result.run_id, f"{event.step_key}: {message or cause.message}", code)
+    return Outcome(part, result.run_id, "a check failed; see the run in Dagster", 1)

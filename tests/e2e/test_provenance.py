@@ -1,0 +1,88 @@
+"""From any score back to what was asked of whom; and the same study, seed and cache give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.influence_projects import ORGANISM, build, influence, landed, rows
+
+
+def small(root: Path) -> Path:
+    """One model, two personas, a handful of conversations, no training."""
+    rollouts = {"states": 1, "samples": 1, "eval_states": 1, "max_turns": 1, "control": False}
+    build(root, {"organism": ORGANISM}, {"iterations": 0, "rollouts": rollouts})
+    study = json.loads((root / "data" / "study.yaml").read_text())
+    study["personas"] |= {"per_framework": 2, "agree_per_persona": 4}
+    study["steerability"] |= {"methods": ["none", "description"], "draws": 100}
+    (root / "data" / "study.yaml").write_text(json.dumps(study))
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = small(tmp_path_factory.mktemp("made"))
+    influence(root, "run")
+    return root
+
+
+def test_every_request_of_a_score_is_found_with_its_origin(made: Path) -> None:
+    found = "FROM requests_of_score('organism', 0, 'description')"
+    answers = rows(made, f"SELECT count(*), count(DISTINCT request_id) {found}")
+    asked = rows(
+        made,
+        """SELECT count(*), count(DISTINCT r) FROM (SELECT unnest(request_ids) AS r FROM steerability.responses
+           WHERE method = 'description')""",
+    )
+    assert answers == asked
+    assert answers[0][0] > 0
+    odd = rows(
+        made,
+        f"""SELECT * {found}
+            WHERE answered_by <> 'organism' OR length(prompt_sha256) <> 64 OR length(weights_sha256) <> 64
+              OR adapter_sha256 <> '' OR length(code_version) <> 12 OR asset <> 'persona_responses' OR cost IS NULL""",
+    )
+    assert odd == []
+
+
+def test_every_answer_of_a_conversation_is_found(made: Path) -> None:
+    kinds = rows(
+        made,
+        """SELECT what, count(*) FROM requests_of_metrics('organism', 0) GROUP BY what ORDER BY what""",
+    )
+    assert {what for what, _ in kinds} >= {"harm", "preference", "said", "veto"}
+    for table in ("turns", "judgements", "stance_probes"):
+        lost = rows(
+            made,
+            f"""SELECT count(*) FROM influence.{table} WHERE request_id IS NOT NULL AND request_id NOT IN
+                (SELECT request_id FROM requests_of_metrics('organism', 0))""",
+        )
+        assert lost == [(0,)], table
+    # The same prompt asked with another seed is another request.
+    seeds = rows(made, "SELECT count(DISTINCT seed) FROM requests_of_metrics('organism', 0) WHERE what = 'said'")
+    assert seeds[0][0] > 1
+
+
+def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    """In a fresh project, with several processes, from the first one's replies alone."""
+    other = small(tmp_path / "other")
+    (other / "data" / "cache").mkdir(parents=True)
+    shutil.copy(made / "data" / "cache" / "replies.sqlite", other / "data" / "cache" / "replies.sqlite")
+    influence(other, "run", "--jobs", "2")
+    assert landed(other) == landed(made)
+    assert rows(other, "SELECT count(*) FROM ledger.requests WHERE NOT cached") == [(0,)]
+
+
+def test_what_a_killed_run_asked_is_recorded_by_the_next(made: Path) -> None:
+    """A kill between landing rows and recording requests: the rows are reused, and the requests are not lost."""
+    count = "SELECT count(*) FROM ledger.requests WHERE asset = 'persona_responses'"
+    before = rows(made, count)
+    assert before[0][0] > 0
+    for pointer in (made / "data" / "warehouse" / "pointers" / "ledger.requests").glob("*.json"):
+        if json.loads(pointer.read_text())["partition"]["asset"] == "persona_responses":
+            pointer.unlink()
+    influence(made, "run", "persona_responses")
+    assert rows(made, count) == before

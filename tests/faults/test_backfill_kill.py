@@ -1,0 +1,105 @@
+"""A backfill outlives its daemon: killed in the middle with everything that it had started, it ends after a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build, rows
+from tests.projects import environment
+
+MODELS = int(os.environ.get("INFLUENCE_BACKFILL", "3"))
+"""Partitions; each is a run in a process of its own, which takes seconds to start."""
+
+PATIENCE_S = 240
+
+
+def prepare(root: Path) -> Path:
+    """A project of many models, with the shipped settings of Dagster and ticks of a second."""
+    build(root, {f"m{number}": ORGANISM for number in range(MODELS)}, {"iterations": 0})
+    settings = yaml.safe_load((CHECKOUT / "influence_assets" / "dagster.yaml").read_text())
+    settings["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
+    settings["run_monitoring"]["poll_interval_seconds"] = 1
+    (root / ".dagster").mkdir()
+    (root / ".dagster" / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    return root
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "tests.faults.quick_daemon", *arguments]
+
+
+@contextmanager
+def daemon(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The daemon with its code server and its runs, in a process group that is killed at the end."""
+    with (root / "daemon.log").open("ab") as log:
+        process = subprocess.Popen(
+            command("run"), cwd=CHECKOUT, env=environment(root), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+
+
+def wait_for(condition: Callable[[], bool], root: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, (root / "daemon.log").read_text()[-4000:]
+        time.sleep(0.5)
+
+
+def test_a_killed_backfill_ends_after_a_restart(tmp_path: Path) -> None:
+    root = prepare(tmp_path)
+    backfill_id = subprocess.run(
+        command("request", "checkpoint_0"),
+        cwd=CHECKOUT,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout.split()[-1]
+    landed = root / "data" / "warehouse" / "pointers" / "influence.checkpoints"
+
+    with dg.DagsterInstance.from_config(str(root / ".dagster")) as instance:
+
+        def started() -> bool:
+            """One partition has landed and another is being worked on."""
+            running = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+            return len(list(landed.glob("*.json"))) >= 1 and bool(running)
+
+        def ended() -> bool:
+            backfill = instance.get_backfill(backfill_id)
+            return backfill is not None and backfill.status.value.startswith("COMPLETED")
+
+        with daemon(root):
+            wait_for(started, root)
+        assert not ended()
+        lost = [run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))]
+        before = {path: path.read_text() for path in landed.glob("*.json")}
+        with daemon(root):
+            wait_for(ended, root)
+        backfill = instance.get_backfill(backfill_id)
+        assert backfill is not None
+        assert backfill.status.value == "COMPLETED_SUCCESS"
+        runs = instance.get_runs()
+        assert {run.run_id: run.status for run in runs if run.run_id in lost} == dict.fromkeys(
+            lost, dg.DagsterRunStatus.FAILURE
+        )
+        assert {run.tags.get("influence/provider") for run in runs} == {"local"}
+
+    models = rows(root, "SELECT model, count(*) FROM influence.checkpoints GROUP BY model ORDER BY model")
+    assert models == [(f"m{number}", 1) for number in range(MODELS)]
+    # What had landed before is not made again.
+    assert {path: path.read_text() for path in before} == before
