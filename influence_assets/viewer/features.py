@@ -1,0 +1,142 @@
+"""Features: which SAE features carry a category, what pushing along a direction does, and what else it moves."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from influence_assets.viewer import feature_plots as plots
+from influence_assets.viewer import widgets
+from influence_assets.viewer.store import Store
+from influence_assets.viewer.text import one_line
+
+_COMMAND = ".venv/bin/influence run 'key:\"features/*\"' --model organism"
+
+
+def show(store: Store) -> None:
+    """The page."""
+    widgets.heading("Features", "SAE features and directions that carry a background, and the model steered along them.")
+    parts = ("Feature map", "Steering", "Directions", "Trait scores", "Side effects")
+    part = st.segmented_control("part", parts, default=parts[0], key="part", bind="query-params", required=True)
+    checkpoint = _checkpoint(store)
+    if checkpoint is None:
+        widgets.empty("No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND)
+        return
+    model, iteration = checkpoint
+    drawn = {
+        "Feature map": _map,
+        "Steering": _steering,
+        "Directions": _directions,
+        "Trait scores": _trait_scores,
+        "Side effects": _side_effects,
+    }
+    drawn[part or parts[0]](store, model, iteration)
+
+
+def _checkpoint(store: Store) -> tuple[str, int] | None:
+    """The checkpoint to look at, among those that any of the family's tables knows."""
+    frames = [
+        store.rows(name)
+        for table, name in (("sae_feature_map", "feature_checkpoints"), ("steering", "steering_checkpoints"))
+        if store.has(f"features.{table}")
+    ]
+    if not frames:
+        return None
+    known = pl.concat(frames).unique().sort("model", "iteration")
+    left, right = st.columns(2)
+    with left:
+        model = widgets.choose("model", known["model"].unique().sort().to_list(), "model")
+    with right:
+        iterations = known.filter(pl.col("model") == model)["iteration"].to_list()
+        iteration = widgets.choose("iteration", iterations, "iteration")
+    return model, iteration
+
+
+def _map(store: Store, model: str, iteration: int) -> None:
+    if not store.has("features.sae_feature_map"):
+        widgets.empty("No feature map yet.", _COMMAND)
+        return
+    rows = store.rows("feature_map", model=model, iteration=iteration)
+    factor = widgets.narrow("factor", rows["factor"].unique().sort().to_list(), "factor")
+    rows = rows.filter(pl.col("factor") == factor) if factor else rows
+    widgets.section("Which features carry which category", "The thirty best on texts that did not choose them.")
+    image = plots.feature_map(rows, title=f"{model}, iteration {iteration}")
+    widgets.figure(image, "feature-map", "held-out AUROC of the best features with 95 % intervals")
+    widgets.table(rows, height=360)
+    _one_feature(rows)
+
+
+def _one_feature(rows: pl.DataFrame) -> None:
+    """Everything that is known of one feature, its top texts included where the table has them."""
+    ids = [str(feature) for feature in rows["feature_id"].unique(maintain_order=True).to_list()]
+    if not ids:
+        return
+    feature = widgets.choose("feature", ids, "feature")
+    for row in rows.filter(pl.col("feature_id").cast(pl.String) == feature).iter_rows(named=True):
+        known = {name: value for name, value in row.items() if value is not None and name not in ("run_id", "code_version")}
+        widgets.table(pl.DataFrame({"what": list(known), "value": [_cell(value) for value in known.values()]}))
+
+
+def _steering(store: Store, model: str, iteration: int) -> None:
+    if not store.has("features.steering", "features.directions"):
+        widgets.empty("Nothing has been steered along a direction yet.", _COMMAND)
+        return
+    rows = _labelled(store.rows("steering", model=model, iteration=iteration))
+    columns = st.columns(3)
+    with columns[0]:
+        trait = widgets.choose("trait", rows["trait"].unique().sort().to_list(), "trait")
+    with columns[1]:
+        mode = widgets.choose("how it is steered", rows["how"].unique().sort().to_list(), "how")
+    rows = rows.filter(pl.col("how") == mode)
+    of_trait = rows.filter(pl.col("trait") == trait)
+    labels = of_trait.filter(pl.col("method").fill_null("") != plots.RANDOM)["label"].unique().sort().to_list()
+    with columns[2]:
+        wanted = st.multiselect(
+            "directions", labels, labels[:6], key="directions", bind="query-params", format_func=one_line
+        )
+    random = pl.col("method").fill_null("") == plots.RANDOM
+    drawn = of_trait.filter(random | pl.col("label").is_in(wanted))
+    widgets.section("Dose response", "Grey: what random directions of the same length do. A real effect leaves the band.")
+    title = f"{model}, iteration {iteration}, {mode}"
+    widgets.figure(plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"score of {trait} by coefficient")
+    widgets.section("Off-target shifts", "Every trait under every direction, at the coefficient that moved it most.")
+    widgets.figure(plots.off_target(rows, title=title), "off-target", "largest shift of every trait under every direction")
+    with st.expander("Rows"):
+        widgets.table(of_trait.drop("how", "label"), height=400)
+
+
+def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
+    """With the direction in words, and how it was added to the residual stream."""
+    words = [pl.col(name).cast(pl.String).fill_null("?") for name in ("factor", "category", "method", "layer")]
+    return rows.with_columns(
+        label=pl.format("{}: {}, {}, layer {}", *words),
+        how=pl.format("{}, {}", pl.col("mode").cast(pl.String), pl.col("positions").cast(pl.String)),
+    )
+
+
+def _directions(store: Store, model: str, iteration: int) -> None:
+    if not store.has("features.directions"):
+        widgets.empty("No directions yet.", _COMMAND)
+        return
+    widgets.section("Directions", "Unit vectors in the residual stream; `norm` is the length before scaling.")
+    widgets.table(store.rows("directions", model=model, iteration=iteration), height=520)
+
+
+def _trait_scores(store: Store, model: str, iteration: int) -> None:
+    if not store.has("features.trait_scores"):
+        widgets.empty("No trait scores yet.", _COMMAND)
+        return
+    widgets.section("Trait scores", "Share of trait-high answers by probability, over balanced option orders; chance .5.")
+    widgets.table(store.rows("trait_scores", model=model, iteration=iteration), height=520)
+
+
+def _side_effects(store: Store, model: str, iteration: int) -> None:
+    if not store.has("features.side_effects"):
+        widgets.empty("No side effects measured yet.", _COMMAND)
+        return
+    widgets.section("Side effects", "What steering does to safety and hallucination items, with 95 % intervals.")
+    widgets.table(store.rows("side_effects", model=model, iteration=iteration), height=520)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
