@@ -15,16 +15,17 @@ from influence_assets.viewer.transcript import facts, transcript
 PER_PAGE = 100
 MESSAGES = 100
 SORTS = ("reward, highest first", "reward, lowest first", "veto, highest first", "initial state")
-OPEN = "conversation"
+OPEN, BESIDE = "conversation", "beside"
 _SHOWN = {
-    "environment": "environment",
-    "user_kind": "user",
-    "iteration": "iteration",
+    "iteration": "it.",
     "reward": "reward",
     "veto": "veto",
+    "environment": "environment",
     "verdict": "verdict",
     "split": "split",
     "condition": "condition",
+    "user_kind": "user",
+    "model": "model",
 }
 
 
@@ -52,7 +53,7 @@ def show(store: Store) -> None:
         return
     rows = store.rows("conversation_list", **_filters(store))
     listed = Listed(rows, st.query_params.get(OPEN) or (rows["conversation_id"][0] if rows.height else ""))
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([2, 5] if st.query_params.get(BESIDE) else [2, 3], gap="medium")
     with left:
         _list(listed)
     with right:
@@ -64,15 +65,11 @@ def _filters(store: Store) -> dict[str, Value]:
     options = store.rows("conversation_options").row(0, named=True)
     with st.sidebar:
         st.subheader("Filters", anchor=False)
-        filters: dict[str, Value] = {
-            "model": widgets.narrow("model", options["model"], "model"),
-            "iteration": widgets.narrow("iteration", options["iteration"], "iteration"),
-            "environment": widgets.narrow("environment", options["environment"], "environment"),
-            "user_kind": widgets.narrow("kind of user", options["user_kind"], "user_kind"),
-            "verdict": widgets.narrow("verdict of selection", options["verdict"], "verdict"),
-            "split": widgets.narrow("split", options["split"], "split"),
-            "condition": widgets.narrow("condition", options["condition"], "condition"),
-        }
+        filters: dict[str, Value] = {"environment": widgets.narrow("environment", options["environment"], "environment")}
+        for pair in (("model", "iteration"), ("user_kind", "verdict"), ("split", "condition")):
+            for column, name in zip(st.columns(2, gap="small"), pair, strict=True):
+                with column:
+                    filters[name] = widgets.narrow(name.replace("_", " "), options[name], name)
         filters["reward_low"], filters["reward_high"] = _reward_range(options["reward_low"], options["reward_high"])
         filters["says"] = st.text_input("says", key="says", bind="query-params", placeholder="words in it") or None
         filters["sort"] = widgets.choose("order", SORTS, "sort")
@@ -105,15 +102,18 @@ def _list(listed: Listed) -> None:
     st.dataframe(
         widgets.as_text(part.select(*_SHOWN).rename(_SHOWN)),
         hide_index=True,
+        placeholder="–",
         height=640,
         key=key,
         on_select=lambda: _select(key, part),
         selection_mode="single-row",
         selection_default={"selection": {"rows": inside}},
         column_config={
-            "reward": st.column_config.NumberColumn(format="%.2f", width="small"),
-            "veto": st.column_config.NumberColumn(format="%.2f", width="small"),
-            "iteration": st.column_config.NumberColumn("it.", width="small"),
+            "environment": st.column_config.TextColumn(width=165),
+            "it.": st.column_config.NumberColumn(width=40, help="iteration of the checkpoint"),
+            "reward": st.column_config.NumberColumn(format="%.2f", width=68),
+            "veto": st.column_config.NumberColumn(format="%.2f", width=58),
+            "verdict": st.column_config.TextColumn(width=75),
         },
     )
     st.caption(f"{listed.rows.height:,} conversations")
@@ -172,7 +172,7 @@ def _beside(others: pl.DataFrame, model: str) -> str | None:
         _checkpoint(row["model"], row["iteration"], row["condition"], model): row["conversation_id"]
         for row in others.iter_rows(named=True)
     }
-    chosen = widgets.narrow("beside it, from the same initial state and sample", list(names), "beside")
+    chosen = widgets.narrow("beside it, from the same initial state and sample", list(names), BESIDE, none="nothing")
     return names[chosen] if chosen else None
 
 

@@ -25,7 +25,7 @@ def show(store: Store) -> None:
         [
             ("checkpoints", f"{totals['checkpoints']:,}", "untouched models included"),
             ("conversations", f"{totals['conversations']:,}", "training, held-out, control"),
-            ("answers about statements", f"{totals['responses']:,}", "persona × statement"),
+            ("answers", f"{totals['responses']:,}", "of personas about statements"),
             ("requests", f"{asked:,}", f"{_share(totals['cache_hits'], asked)} from the cache"),
             ("tokens", _compact(totals["tokens"]), "in and out"),
             ("cost", f"${totals['cost']:,.2f}", "at the prices of data/models.yaml"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 import streamlit as st
 from markupsafe import Markup
@@ -9,7 +11,7 @@ from markupsafe import Markup
 from influence_assets.viewer import widgets
 from influence_assets.viewer.markup import element
 from influence_assets.viewer.store import MAX_ROWS, QUERIES, TIMEOUT_S, Answer, Store
-from influence_assets.viewer.text import markdown, visible
+from influence_assets.viewer.text import visible
 from resources.errors import InfluenceError
 
 START = (QUERIES / "first_query.sql").read_text(encoding="utf-8").strip()
@@ -73,18 +75,20 @@ def csv(rows: pl.DataFrame) -> bytes:
 
 
 def _tables(store: Store) -> None:
-    landed = store.landed()
-    st.caption("Tables")
-    columns = store.rows("columns")
-    for name in landed:
-        with st.expander(f"{markdown(name)} · {landed[name]:,} rows"):
-            st.html(described(columns.filter(pl.col("table_name") == name)))
+    st.caption("Tables: click one to see its columns")
+    st.html(described(store.landed(), store.rows("columns")))
 
 
-def described(columns: pl.DataFrame) -> Markup:
-    """Columns of one table with their types and comments."""
-    lines = [
-        element("div", element("code", name), element("span", kind, css="kind"), comment)
-        for name, kind, comment in columns.select("column_name", "type", "comment").iter_rows()
-    ]
-    return element("div", *lines, css="comments")
+def described(landed: Mapping[str, int], columns: pl.DataFrame) -> Markup:
+    """Every table with its number of rows; opened, its columns with their types and comments."""
+    tables = []
+    for name, rows in landed.items():
+        lines = [
+            element("div", element("code", column), element("span", kind, css="kind"), comment)
+            for column, kind, comment in columns.filter(pl.col("table_name") == name)
+            .select("column_name", "type", "comment")
+            .iter_rows()
+        ]
+        head = element("summary", element("code", name), element("span", f"{rows:,} rows", css="kind"))
+        tables.append(element("details", head, *lines))
+    return element("div", *tables, css="comments")

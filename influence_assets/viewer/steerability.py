@@ -40,7 +40,7 @@ def show(store: Store) -> None:
         return
     run, scope = _choices(store)
     leaves = store.rows("leaves", **run.where).filter(pl.col("scope") == scope)
-    matrix, scores = st.columns([1, 1], gap="large")
+    matrix, scores = st.columns([4, 6], gap="large")
     with matrix:
         widgets.section("Matrix", _how_clustered(leaves))
         image = _heat_map(store.stamp(), store, run, scope)

@@ -13,6 +13,7 @@ from influence_assets.viewer.markup import element
 _ROLES = frozenset({"agent", "character", "user", "environment", "tool"})
 _RAISED = 0.5
 _WHOLE = 0
+_BAR_REM = 1.6
 
 
 def transcript(turns: pl.DataFrame, judgements: pl.DataFrame) -> Markup:
@@ -77,14 +78,15 @@ def _judgement(row: Mapping[str, object]) -> Markup:
 
 
 def _bars(distribution: object) -> Markup | None:
-    """Answers in the order of the scale, each with a bar as high as it is probable."""
+    """Answers in the order of the scale, each with a bar by its probability; the most probable one is full."""
     if not isinstance(distribution, list) or not distribution:
         return None
     answers = sorted(((str(entry["key"]), float(entry["value"])) for entry in distribution), key=_on_scale)
+    most = max(p for _, p in answers) or 1.0
     bars = [
         element(
             "div",
-            element("div", css="fill", style=f"height: {max(0.0, min(1.0, p)) * 1.7:.2f}rem"),
+            element("div", css="fill", style=f"height: {max(0.0, p / most) * _BAR_REM:.2f}rem"),
             element("div", answer, css="answer"),
             css="bar",
             title=f"{answer}: {p:.1%}",

@@ -18,13 +18,13 @@ Option = TypeVar("Option", str, int)
 
 def choose(label: str, options: Sequence[Option], key: str, *, first: int = 0) -> Option:
     """One of several, kept in the address as `?key=`. `options` must not be empty."""
-    return st.selectbox(label, options, index=first, format_func=one_line, key=key, bind="query-params", required=True)
+    return st.selectbox(label, options, index=first, format_func=one_line, key=key, bind="query-params")
 
 
-def narrow(label: str, options: Sequence[Option], key: str) -> Option | None:
-    """A filter: one of the options, or None for all of them; kept in the address as `?key=`."""
+def narrow(label: str, options: Sequence[Option], key: str, *, none: str = EVERYTHING) -> Option | None:
+    """A filter: one of the options, or None for no choice, shown as `none`; kept in the address as `?key=`."""
     chosen = st.selectbox(
-        label, options, index=None, format_func=one_line, key=key, bind="query-params", placeholder=EVERYTHING
+        label, options, index=None, format_func=one_line, key=key, bind="query-params", placeholder=none
     )
     return chosen if chosen in options else None
 
