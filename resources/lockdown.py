@@ -51,7 +51,10 @@ def run_select(
     timeout_s: float | None,
     max_rows: int | None = None,
 ) -> pl.DataFrame:
-    """One SELECT's rows, the first `max_rows` of them. Raises `WarehouseError` for any other statement, `duckdb.Error` for what DuckDB refuses."""
+    """One SELECT's rows, at most the first `max_rows`.
+
+    Raises `WarehouseError` for any other statement, `duckdb.Error` for what DuckDB refuses.
+    """
     refuse_others(connection, sql)
     stopped = threading.Event()
 

@@ -65,7 +65,9 @@ def _filters(store: Store) -> dict[str, Value]:
     options = store.rows("conversation_options").row(0, named=True)
     with st.sidebar:
         st.subheader("Filters", anchor=False)
-        filters: dict[str, Value] = {"environment": widgets.narrow("environment", options["environment"], "environment")}
+        filters: dict[str, Value] = {
+            "environment": widgets.narrow("environment", options["environment"], "environment")
+        }
         for pair in (("model", "iteration"), ("user_kind", "verdict"), ("split", "condition")):
             for column, name in zip(st.columns(2, gap="small"), pair, strict=True):
                 with column:
@@ -103,7 +105,7 @@ def _list(listed: Listed) -> None:
         widgets.as_text(part.select(*_SHOWN).rename(_SHOWN)),
         hide_index=True,
         placeholder="–",
-        height=640,
+        height=widgets.fitting(part, 640),
         key=key,
         on_select=lambda: _select(key, part),
         selection_mode="single-row",
@@ -136,7 +138,13 @@ def _paging(listed: Listed) -> None:
             target = None if place is None else place + step
             there = target is not None and 0 <= target < n
             st.button(
-                label, on_click=_open, args=(listed.rows, target), shortcut=key, icon=icon, disabled=not there, key=label
+                label,
+                on_click=_open,
+                args=(listed.rows, target),
+                shortcut=key,
+                icon=icon,
+                disabled=not there,
+                key=label,
             )
         st.text(f"{place + 1:,} of {n:,}" if place is not None else "not among the filtered ones")
 

@@ -53,12 +53,12 @@ def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
     figure, (axes,) = canvas(8.0, 4.2)
     named = rows.filter(pl.col("method").fill_null("") != RANDOM)
     _null_band(axes, rows.filter(pl.col("method").fill_null("") == RANDOM))
-    for number, ((label,), part) in enumerate(_lines(named)):
+    for number, (label, part) in enumerate(_lines(named)):
         colour, marker = _LOOKS[number % len(_LOOKS)]
-        part = part.sort("coefficient")
-        value, low, high = _ends(part, "score")
+        doses = part.sort("coefficient")
+        value, low, high = _ends(doses, "score")
         axes.errorbar(
-            part["coefficient"].to_numpy(),
+            doses["coefficient"].to_numpy(),
             value,
             yerr=np.abs([value - low, high - value]),
             color=colour,
@@ -93,8 +93,10 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
     for (row, column), shift in np.ndenumerate(shift_D_T):
         if not np.isnan(shift):
             ink = "black" if shift > 0 else "white"
-            axes.text(column, row, f"{shift:+.2f}", ha="center", va="center", fontsize=7, color=ink)
-    axes.set_xticks(np.arange(len(traits)), [literal(one_line(t, 20)) for t in traits], rotation=60, ha="right", fontsize=8)
+            axes.text(column, row, f"{float(shift):+.2f}", ha="center", va="center", fontsize=7, color=ink)
+    axes.set_xticks(
+        np.arange(len(traits)), [literal(one_line(t, 20)) for t in traits], rotation=60, ha="right", fontsize=8
+    )
     axes.set_yticks(np.arange(len(labels)), [literal(one_line(n, 40)) for n in labels], fontsize=8)
     axes.set_title(literal(one_line(title, 90)), fontsize=10)
     figure.colorbar(image, ax=axes, label="largest shift of the trait score")
@@ -102,8 +104,10 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
 
 
 def _null_band(axes: Axes, random: pl.DataFrame) -> None:
-    band = random.drop_nulls("score").group_by("coefficient").agg(
-        low=pl.col("score").min(), high=pl.col("score").max(), n=pl.col("direction_id").n_unique()
+    band = (
+        random.drop_nulls("score")
+        .group_by("coefficient")
+        .agg(low=pl.col("score").min(), high=pl.col("score").max(), n=pl.col("direction_id").n_unique())
     )
     if band.is_empty():
         return
@@ -112,8 +116,9 @@ def _null_band(axes: Axes, random: pl.DataFrame) -> None:
     axes.fill_between(x, low, high, color="#d5d9de", label=f"{band['n'].max()} random directions")
 
 
-def _lines(rows: pl.DataFrame) -> Sequence[tuple[tuple[str], pl.DataFrame]]:
-    return [((str(key[0]),), part) for key, part in rows.group_by("label", maintain_order=True)]
+def _lines(rows: pl.DataFrame) -> Sequence[tuple[str, pl.DataFrame]]:
+    labels = rows["label"].unique(maintain_order=True).to_list()
+    return [(label, rows.filter(pl.col("label") == label)) for label in labels]
 
 
 def _named(rows: pl.DataFrame) -> list[tuple[str, str, str]]:

@@ -15,12 +15,16 @@ _COMMAND = ".venv/bin/influence run 'key:\"features/*\"' --model organism"
 
 def show(store: Store) -> None:
     """The page."""
-    widgets.heading("Features", "SAE features and directions that carry a background, and the model steered along them.")
+    widgets.heading(
+        "Features", "SAE features and directions that carry a background, and the model steered along them."
+    )
     parts = ("Feature map", "Steering", "Directions", "Trait scores", "Side effects")
     part = st.segmented_control("part", parts, default=parts[0], key="part", bind="query-params", required=True)
     checkpoint = _checkpoint(store)
     if checkpoint is None:
-        widgets.empty("No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND)
+        widgets.empty(
+            "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
+        )
         return
     model, iteration = checkpoint
     drawn = {
@@ -73,7 +77,9 @@ def _one_feature(rows: pl.DataFrame) -> None:
         return
     feature = widgets.choose("feature", ids, "feature")
     for row in rows.filter(pl.col("feature_id").cast(pl.String) == feature).iter_rows(named=True):
-        known = {name: value for name, value in row.items() if value is not None and name not in ("run_id", "code_version")}
+        known = {
+            name: value for name, value in row.items() if value is not None and name not in ("run_id", "code_version")
+        }
         widgets.table(pl.DataFrame({"what": list(known), "value": [_cell(value) for value in known.values()]}))
 
 
@@ -96,11 +102,17 @@ def _steering(store: Store, model: str, iteration: int) -> None:
         )
     random = pl.col("method").fill_null("") == plots.RANDOM
     drawn = of_trait.filter(random | pl.col("label").is_in(wanted))
-    widgets.section("Dose response", "Grey: what random directions of the same length do. A real effect leaves the band.")
+    widgets.section(
+        "Dose response", "Grey: what random directions of the same length do. A real effect leaves the band."
+    )
     title = f"{model}, iteration {iteration}, {mode}"
-    widgets.figure(plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"score of {trait} by coefficient")
+    widgets.figure(
+        plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"score of {trait} by coefficient"
+    )
     widgets.section("Off-target shifts", "Every trait under every direction, at the coefficient that moved it most.")
-    widgets.figure(plots.off_target(rows, title=title), "off-target", "largest shift of every trait under every direction")
+    widgets.figure(
+        plots.off_target(rows, title=title), "off-target", "largest shift of every trait under every direction"
+    )
     with st.expander("Rows"):
         widgets.table(of_trait.drop("how", "label"), height=400)
 
@@ -126,7 +138,9 @@ def _trait_scores(store: Store, model: str, iteration: int) -> None:
     if not store.has("features.trait_scores"):
         widgets.empty("No trait scores yet.", _COMMAND)
         return
-    widgets.section("Trait scores", "Share of trait-high answers by probability, over balanced option orders; chance .5.")
+    widgets.section(
+        "Trait scores", "Share of trait-high answers by probability, over balanced option orders; chance .5."
+    )
     widgets.table(store.rows("trait_scores", model=model, iteration=iteration), height=520)
 
 

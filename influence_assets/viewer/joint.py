@@ -24,10 +24,10 @@ def show(store: Store) -> None:
     model = widgets.choose("model", store.rows("profile_models")["model"].to_list(), "model")
     profile = store.rows("profile", model=model)
     names = profile["measure"].unique().sort().to_list()
-    shown = st.multiselect(
-        "measures", names, names[:_MOST], key="measures", bind="query-params", format_func=one_line
+    shown = st.multiselect("measures", names, names[:_MOST], key="measures", bind="query-params", format_func=one_line)
+    widgets.section(
+        "Every checkpoint", "Each measure on its own scale, with 95 % intervals; iteration 0 is the untouched model."
     )
-    widgets.section("Every checkpoint", "Each measure on its own scale, with 95 % intervals; iteration 0 is the untouched model.")
     for start in range(0, len(shown), _PER_ROW):
         part = shown[start : start + _PER_ROW]
         image = over_iterations(profile, part, title=f"{model}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 import streamlit as st
 from markupsafe import Markup
@@ -38,7 +36,9 @@ def show(store: Store) -> None:
     with requests:
         widgets.section("What models were asked")
         widgets.table(store.rows("overview_requests"))
-    widgets.section("What has run", f"Latest materialization of each asset and partition. Published {_time(totals)} UTC.")
+    widgets.section(
+        "What has run", f"Latest materialization of each asset and partition. Published {_time(totals)} UTC."
+    )
     _runs(store.rows("overview_runs"))
     with st.expander("Rows per table"):
         widgets.table(store.rows("landed"))
@@ -64,7 +64,7 @@ def _runs(rows: pl.DataFrame) -> None:
     st.dataframe(
         shown,
         hide_index=True,
-        height=_height(shown),
+        height=widgets.fitting(shown, 460),
         column_config={
             "seconds": st.column_config.ProgressColumn("seconds", format="%.1f s", min_value=0.0, max_value=longest),
             "finished_at": st.column_config.DatetimeColumn("finished (UTC)", format="YYYY-MM-DD HH:mm:ss"),
@@ -72,10 +72,6 @@ def _runs(rows: pl.DataFrame) -> None:
             "git_commit": st.column_config.TextColumn("commit", width="small"),
         },
     )
-
-
-def _height(rows: Sequence[object] | pl.DataFrame) -> int:
-    return min(460, 40 + 35 * len(rows))
 
 
 def _share(part: int, whole: int) -> str:

@@ -67,7 +67,10 @@ def csv(rows: pl.DataFrame) -> bytes:
     """The rows as CSV. Lists and maps are text; a spreadsheet is told that text which looks like a formula is none."""
     texts = widgets.as_text(rows)
     guarded = [
-        pl.when(pl.col(name).str.contains(r"^[=+\-@\t]")).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
+        pl.when(pl.col(name).str.contains(r"^[=+\-@\t]"))
+        .then(pl.concat_str(pl.lit("'"), name))
+        .otherwise(name)
+        .alias(name)
         for name, kind in texts.schema.items()
         if kind == pl.String
     ]

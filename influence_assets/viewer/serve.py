@@ -21,7 +21,9 @@ _SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 def serve_viewer(project: Project, host: str, port: int) -> int:
     """Run the viewer until it is interrupted; returns its exit code. Raises `InputError` where Streamlit is missing."""
     if importlib.util.find_spec("streamlit") is None:
-        raise InputError("the viewer needs Streamlit", fix="make viewer, or pip install -c constraints.txt -e '.[viewer]'")
+        raise InputError(
+            "the viewer needs Streamlit", fix="make viewer, or pip install -c constraints.txt -e '.[viewer]'"
+        )
     options = ["--server.address", host, "--server.port", str(port)]
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(APP), *options], cwd=project.root, env=_environment(project)

@@ -46,7 +46,9 @@ def show(store: Store) -> None:
         image = _heat_map(store.stamp(), store, run, scope)
         widgets.figure(image, "steerability-matrix", f"accuracy of {run.method}, steered persona by test persona")
     with scores:
-        widgets.section("Scores of every method", "Over all personas, best on top. Which persona was hit, and by how much.")
+        widgets.section(
+            "Scores of every method", "Over all personas, best on top. Which persona was hit, and by how much."
+        )
         image = _scores(store.stamp(), store, run.model, run.iteration)
         widgets.figure(image, "steerability-scores", f"{', '.join(SCORES)} by method with 95 % intervals and chance")
         with st.expander("All scores as a table"):
@@ -87,7 +89,9 @@ def _named(method: str, n_steer: int) -> str:
 
 
 def _how_clustered(leaves: pl.DataFrame) -> str:
-    about = "Personas in the order of the dendrogram: alike profiles stand together. Framed: a persona's own statements."
+    about = (
+        "Personas in the order of the dendrogram: alike profiles stand together. Framed: a persona's own statements."
+    )
     if leaves.is_empty() or leaves["ari"][0] is None:
         return about
     ari, low, high = leaves.select("ari", "ari_low", "ari_high").row(0)
@@ -110,7 +114,9 @@ def _persona(store: Store, run: Run) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.caption("Its scores under every method, with 95 % intervals (bootstrap over statements and other personas)")
-        widgets.table(store.rows("persona_scores", model=run.model, iteration=run.iteration, persona=persona), height=330)
+        widgets.table(
+            store.rows("persona_scores", model=run.model, iteration=run.iteration, persona=persona), height=330
+        )
     with right:
         answers = store.rows("cell", **run.where, steered=persona, tested=tested)
         right_ones = answers["correct"].mean()
@@ -138,12 +144,12 @@ def _heat_map(stamp: str, _store: Store, run: Run, scope: str) -> bytes:  # noqa
     cells = _store.rows("matrix", **run.where)
     leaves = _store.rows("leaves", **run.where).filter(pl.col("scope") == scope)
     order = leaves["persona_id"].to_list() or cells["steered_persona_id"].unique().sort().to_list()
-    labels = leaves["name"].to_list()
-    title = f"{run.model}, iteration {run.iteration}: {run.method}"
+    labels = [one_line(name, 18) for name in leaves["name"]]
+    title = f"{one_line(run.model, 40)}, iteration {run.iteration}: {run.method}"
     return plots.heat_map(cells, method=run.method, n_steer=run.n_steer, title=title, order=order, labels=labels)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _scores(stamp: str, _store: Store, model: str, iteration: int) -> bytes:  # noqa: ARG001
     summary = _store.rows("summary", model=model, iteration=iteration)
-    return plots.score_plot(summary, score=SCORES, title=f"{model}, iteration {iteration}")
+    return plots.score_plot(summary, score=SCORES, title=f"{one_line(model, 60)}, iteration {iteration}")

@@ -1,14 +1,15 @@
-"""Training: reward, harm and targeting gap over iterations with their intervals, and what each checkpoint learned from."""
+"""Training: reward, harm and targeting gap over iterations with intervals, and what each checkpoint learned from."""
 
 from __future__ import annotations
 
 import polars as pl
 import streamlit as st
 
-from influence_assets.demo import interval
+from influence_assets.figures import interval
 from influence_assets.influence import plots
 from influence_assets.viewer import widgets
 from influence_assets.viewer.store import Store
+from influence_assets.viewer.text import one_line
 
 DEFAULT = ("reward", "harm", "targeting_gap", "stance_shift_over_control")
 _PER_ROW = 4
@@ -19,7 +20,8 @@ def show(store: Store) -> None:
     widgets.heading("Training", "The same held-out conversations after every round of training on what users liked.")
     if not store.has("influence.metrics"):
         widgets.empty(
-            "No measures over iterations yet.", ".venv/bin/influence run 'key:\"influence/*\"' --model organism    # or: make demo"
+            "No measures over iterations yet.",
+            ".venv/bin/influence run 'key:\"influence/*\"' --model organism    # or: make demo",
         )
         return
     models = store.rows("metric_models")["model"].to_list()
@@ -37,7 +39,9 @@ def show(store: Store) -> None:
         part = tuple(shown[start : start + _PER_ROW])
         image = _over_iterations(store.stamp(), store, model, part)
         widgets.figure(image, f"training-{start // _PER_ROW + 1}", f"{', '.join(part)} of {model} over iterations")
-    widgets.section("Held-out values", "With 95 % intervals; change: paired difference from iteration 0, p by permutation.")
+    widgets.section(
+        "Held-out values", "With 95 % intervals; change: paired difference from iteration 0, p by permutation."
+    )
     widgets.table(_values(metrics), height=360)
     _how(store, model)
 
@@ -90,7 +94,7 @@ def _how(store: Store, model: str) -> None:
         losses = {row["iteration"]: row["loss_curve"] for row in checkpoints.iter_rows(named=True) if row["loss_curve"]}
         if losses:
             iteration = widgets.choose("loss curve of iteration", sorted(losses), "loss")
-            image = plots.loss_curve(losses[iteration], title=f"{model}, iteration {iteration}")
+            image = plots.loss_curve(losses[iteration], title=f"{one_line(model, 30)}, iteration {iteration}")
             widgets.figure(image, f"loss-{iteration}", f"training loss of iteration {iteration}")
     with right:
         st.caption("Training conversations by what selection made of them")
@@ -99,7 +103,9 @@ def _how(store: Store, model: str) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _over_iterations(stamp: str, _store: Store, model: str, measures: tuple[str, ...]) -> bytes:  # noqa: ARG001
-    return plots.over_iterations(_store.rows("metrics", model=model), measures, title=f"{model}, held-out conversations")
+    return plots.over_iterations(
+        _store.rows("metrics", model=model), measures, title=f"{one_line(model, 60)}, held-out conversations"
+    )
 
 
 def _short(value: float | None) -> str:

@@ -21,10 +21,7 @@ def transcript(turns: pl.DataFrame, judgements: pl.DataFrame) -> Markup:
 
     Judgements of turn t stand under the last thing the agent said in it; those of turn 0 are about the whole.
     """
-    last_said = {
-        turn: position
-        for turn, position in turns.filter(pl.col("role") == "agent").sort("position").select("turn", "position").rows()
-    }
+    last_said = dict(turns.filter(pl.col("role") == "agent").sort("position").select("turn", "position").iter_rows())
     judged = judgements.partition_by("turn", as_dict=True) if judgements.height else {}
     blocks = [
         _turn(row, judged.get((row["turn"],)) if last_said.get(row["turn"]) == row["position"] else None)
@@ -72,7 +69,10 @@ def _judgement(row: Mapping[str, object]) -> Markup:
         return element("div", element("div", element("b", rubric), void, css="head"), css=css, title=told)
     raised = rubric == "veto" and isinstance(share, float) and share >= _RAISED
     head = element(
-        "div", element("b", rubric), element("span", _number(expected) + (" ⚠" if raised else ""), css="number"), css="head"
+        "div",
+        element("b", rubric),
+        element("span", _number(expected) + (" ⚠" if raised else ""), css="number"),
+        css="head",
     )
     return element("div", head, _bars(row["distribution"]), css=css + (" raised" if raised else ""), title=told)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import streamlit as st
@@ -11,7 +11,11 @@ import streamlit as st
 from influence_assets.viewer.markup import element
 from influence_assets.viewer.text import markdown, one_line, visible
 
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
 EVERYTHING = "all"
+_HEAD_PX, _ROW_PX, _TALL = 38, 35, 400
 
 Option = TypeVar("Option", str, int)
 
@@ -53,7 +57,14 @@ def empty(what: str, command: str) -> None:
 def table(frame: pl.DataFrame, *, height: int | None = None, columns: Mapping[str, str] | None = None) -> None:
     """Rows as a table. Cells are text, lists and maps included; `columns` renames what is shown."""
     shown = as_text(frame.rename(dict(columns or {}), strict=False))
-    st.dataframe(shown, hide_index=True, height=height or "auto", column_config=_formats(shown))
+    st.dataframe(
+        shown, hide_index=True, height=fitting(shown, height or _TALL), placeholder="–", column_config=_formats(shown)
+    )
+
+
+def fitting(frame: pl.DataFrame, most: int) -> int:
+    """Height in pixels of a table that shows all its rows, or `most` where it has more."""
+    return min(most, _HEAD_PX + _ROW_PX * max(1, frame.height))
 
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -96,6 +107,6 @@ def cards(numbers: Sequence[tuple[str, str, str]]) -> None:
     st.html(element("div", *boxes, css="cards"))
 
 
-def _formats(frame: pl.DataFrame) -> dict[str, st.column_config.NumberColumn]:
+def _formats(frame: pl.DataFrame) -> dict[str, ColumnConfig]:
     numbers = (name for name, kind in frame.schema.items() if kind.is_float())
     return {name: st.column_config.NumberColumn(format="%.3g") for name in numbers}
