@@ -64,9 +64,9 @@ def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
             color=colour,
             marker=marker,
             capsize=3,
-            label=literal(one_line(label, 40)),
+            label=literal(one_line(label, 60)),
         )
-    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.axvline(0, color="grey", linewidth=0.8, label="not steered")
     axes.set_xlabel("coefficient along the direction (0: not steered)")
     axes.set_ylabel(literal(f"trait score of {one_line(trait, 30)} (0 to 1), 95 % interval"))
     axes.set_title(literal(one_line(title, 90)), fontsize=10)
@@ -75,19 +75,25 @@ def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
 
 
 def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
-    """Largest shift of every trait (columns) under every direction (rows): own traits should stand out."""
+    """Shift of every trait (columns) under every direction (rows) at its largest coefficient: its own should stand out.
+
+    `rows`: rows of `sql/steering.sql` of one checkpoint, labelled; void scores have no shift and stay hatched.
+    """
     largest = (
         rows.filter((pl.col("method").fill_null("") != RANDOM) & pl.col("shift").is_not_null())
-        .sort(pl.col("shift").abs(), descending=True)
+        .filter(pl.col("coefficient") > 0)
+        .sort("coefficient", descending=True)
         .group_by("label", "trait", maintain_order=True)
         .first()
     )
+    if largest.is_empty():
+        return _nothing(title)
     labels, traits = largest["label"].unique().sort().to_list(), largest["trait"].unique().sort().to_list()
     shift_D_T = np.full((len(labels), len(traits)), np.nan)
     for label, trait, shift in largest.select("label", "trait", "shift").iter_rows():
         shift_D_T[labels.index(label), traits.index(trait)] = shift
-    figure, (axes,) = canvas(3.6 + 0.5 * len(traits), 1.9 + 0.3 * max(1, len(labels)))
-    most = float(np.nanmax(np.abs(shift_D_T))) if largest.height else 1.0
+    figure, (axes,) = canvas(5.2 + 0.55 * len(traits), 1.9 + 0.3 * max(1, len(labels)))
+    most = float(np.nanmax(np.abs(shift_D_T))) or 1.0
     axes.patch.set(facecolor="white", hatch="xx", edgecolor="lightgrey")
     image = axes.imshow(shift_D_T, cmap="cividis", vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
     for (row, column), shift in np.ndenumerate(shift_D_T):
@@ -99,21 +105,25 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
     )
     axes.set_yticks(np.arange(len(labels)), [literal(one_line(n, 40)) for n in labels], fontsize=8)
     axes.set_title(literal(one_line(title, 90)), fontsize=10)
-    figure.colorbar(image, ax=axes, label="largest shift of the trait score")
+    figure.colorbar(image, ax=axes, label="shift of the trait score")
+    return png(figure)
+
+
+def _nothing(title: str) -> bytes:
+    figure, (axes,) = canvas(5.0, 1.4)
+    axes.text(0.5, 0.5, "nothing was measured", ha="center", va="center", transform=axes.transAxes)
+    axes.set_axis_off()
+    axes.set_title(literal(one_line(title, 90)), fontsize=10)
     return png(figure)
 
 
 def _null_band(axes: Axes, random: pl.DataFrame) -> None:
-    band = (
-        random.drop_nulls("score")
-        .group_by("coefficient")
-        .agg(low=pl.col("score").min(), high=pl.col("score").max(), n=pl.col("direction_id").n_unique())
-    )
+    band = random.drop_nulls("score").group_by("coefficient").agg(low=pl.col("score").min(), high=pl.col("score").max())
     if band.is_empty():
         return
     band = band.sort("coefficient")
     x, low, high = (band[name].to_numpy() for name in ("coefficient", "low", "high"))
-    axes.fill_between(x, low, high, color="#d5d9de", label=f"{band['n'].max()} random directions")
+    axes.fill_between(x, low, high, color="#d5d9de", label=f"{random['direction_id'].n_unique()} random directions")
 
 
 def _lines(rows: pl.DataFrame) -> Sequence[tuple[str, pl.DataFrame]]:

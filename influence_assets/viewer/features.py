@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 import streamlit as st
 
@@ -39,14 +41,9 @@ def show(store: Store) -> None:
 
 def _checkpoint(store: Store) -> tuple[str, int] | None:
     """The checkpoint to look at, among those that any of the family's tables knows."""
-    frames = [
-        store.rows(name)
-        for table, name in (("sae_feature_map", "feature_checkpoints"), ("steering", "steering_checkpoints"))
-        if store.has(f"features.{table}")
-    ]
-    if not frames:
+    known = store.rows("feature_checkpoints")
+    if known.is_empty():
         return None
-    known = pl.concat(frames).unique().sort("model", "iteration")
     left, right = st.columns(2)
     with left:
         model = widgets.choose("model", known["model"].unique().sort().to_list(), "model")
@@ -66,8 +63,8 @@ def _map(store: Store, model: str, iteration: int) -> None:
     widgets.section("Which features carry which category", "The thirty best on texts that did not choose them.")
     image = plots.feature_map(rows, title=f"{model}, iteration {iteration}")
     widgets.figure(image, "feature-map", "held-out AUROC of the best features with 95 % intervals")
-    widgets.table(rows, height=360)
-    _one_feature(rows)
+    widgets.table(_own(rows), height=360)
+    _one_feature(_own(rows))
 
 
 def _one_feature(rows: pl.DataFrame) -> None:
@@ -77,10 +74,8 @@ def _one_feature(rows: pl.DataFrame) -> None:
         return
     feature = widgets.choose("feature", ids, "feature")
     for row in rows.filter(pl.col("feature_id").cast(pl.String) == feature).iter_rows(named=True):
-        known = {
-            name: value for name, value in row.items() if value is not None and name not in ("run_id", "code_version")
-        }
-        widgets.table(pl.DataFrame({"what": list(known), "value": [_cell(value) for value in known.values()]}))
+        known = [(name, _cell(one)) for name, value in row.items() if value is not None for one in _each(value)]
+        widgets.table(pl.DataFrame(known, schema={"what": pl.String, "value": pl.String}, orient="row"))
 
 
 def _steering(store: Store, model: str, iteration: int) -> None:
@@ -109,19 +104,20 @@ def _steering(store: Store, model: str, iteration: int) -> None:
     widgets.figure(
         plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"score of {trait} by coefficient"
     )
-    widgets.section("Off-target shifts", "Every trait under every direction, at the coefficient that moved it most.")
-    widgets.figure(
-        plots.off_target(rows, title=title), "off-target", "largest shift of every trait under every direction"
+    widgets.section(
+        "Off-target shifts",
+        "Every trait under every direction, at the largest coefficient: what else moves with what was meant.",
     )
+    widgets.figure(plots.off_target(rows, title=title), "off-target", "shift of every trait under every direction")
     with st.expander("Rows"):
-        widgets.table(of_trait.drop("how", "label"), height=400)
+        widgets.table(_own(of_trait).drop("how", "label"), height=400)
 
 
 def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
     """With the direction in words, and how it was added to the residual stream."""
     words = [pl.col(name).cast(pl.String).fill_null("?") for name in ("factor", "category", "method", "layer")]
     return rows.with_columns(
-        label=pl.format("{}: {}, {}, layer {}", *words),
+        label=pl.format("{} {}, {}, layer {}", *words),
         how=pl.format("{}, {}", pl.col("mode").cast(pl.String), pl.col("positions").cast(pl.String)),
     )
 
@@ -131,7 +127,7 @@ def _directions(store: Store, model: str, iteration: int) -> None:
         widgets.empty("No directions yet.", _COMMAND)
         return
     widgets.section("Directions", "Unit vectors in the residual stream; `norm` is the length before scaling.")
-    widgets.table(store.rows("directions", model=model, iteration=iteration), height=520)
+    widgets.table(_own(store.rows("directions", model=model, iteration=iteration)), height=520)
 
 
 def _trait_scores(store: Store, model: str, iteration: int) -> None:
@@ -149,7 +145,17 @@ def _side_effects(store: Store, model: str, iteration: int) -> None:
         widgets.empty("No side effects measured yet.", _COMMAND)
         return
     widgets.section("Side effects", "What steering does to safety and hallucination items, with 95 % intervals.")
-    widgets.table(store.rows("side_effects", model=model, iteration=iteration), height=520)
+    widgets.table(_own(store.rows("side_effects", model=model, iteration=iteration)), height=520)
+
+
+def _own(rows: pl.DataFrame) -> pl.DataFrame:
+    """Without what the page's head says already, and without provenance."""
+    return rows.drop("model", "iteration", "run_id", "code_version", strict=False)
+
+
+def _each(value: object) -> Sequence[object]:
+    """A list's entries, each for a line of its own; anything else as it is."""
+    return value if isinstance(value, list) else [value]
 
 
 def _cell(value: object) -> str:

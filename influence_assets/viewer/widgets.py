@@ -79,7 +79,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 def figure(image: bytes, name: str, about: str) -> None:
     """A picture that can be saved as PNG; `about` says in words what it shows."""
-    st.image(image, width="stretch", alt=visible(about), output_format="PNG")
+    st.image(image, width="content", alt=visible(about), output_format="PNG")
     st.download_button(
         "Save as PNG",
         image,
