@@ -54,6 +54,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
         Text.assemble(
             ("Where to look next\n", "bold"),
             "  make ui              the graph, its tables and plots, in Dagster\n",
+            "  make viewer          conversations with their ratings, plots, SQL, in the browser\n",
             "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
             "  .venv/bin/influence sql 'FROM influence.metrics'      every measure of every checkpoint\n",
             "  data/influence.duckdb   every table, for any DuckDB client\n",

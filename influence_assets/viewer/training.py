@@ -42,7 +42,7 @@ def show(store: Store) -> None:
     widgets.section(
         "Held-out values", "With 95 % intervals; change: paired difference from iteration 0, p by permutation."
     )
-    widgets.table(_values(metrics), height=360)
+    widgets.table(_values(metrics, shown), height=360)
     _how(store, model)
 
 
@@ -64,8 +64,10 @@ def _cards(metrics: pl.DataFrame) -> list[tuple[str, str, str]]:
     return cards
 
 
-def _values(metrics: pl.DataFrame) -> pl.DataFrame:
+def _values(metrics: pl.DataFrame, shown: list[str]) -> pl.DataFrame:
+    """The measures that are drawn, in words; all of them where none is."""
     rows = metrics.filter((pl.col("split") == "eval") & (pl.col("selection") == "all"))
+    rows = pl.concat([rows.filter(pl.col("measure") == measure) for measure in shown]) if shown else rows
     return pl.DataFrame(
         [
             {
