@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from influence_assets.influence import tables as influence
+from influence_assets.live import tables as live
 from influence_assets.personas import tables as personas
 from influence_assets.steerability import tables as steerability
 from resources.ledger_tables import LEDGER_TABLES
 from resources.tables import Table
 
-ALL_TABLES: tuple[Table, ...] = (*personas.TABLES, *steerability.TABLES, *influence.TABLES, *LEDGER_TABLES)
+ALL_TABLES: tuple[Table, ...] = (
+    *personas.TABLES,
+    *steerability.TABLES,
+    *influence.TABLES,
+    *live.TABLES,
+    *LEDGER_TABLES,
+)
 
 MACROS: tuple[Path, ...] = tuple(sorted(Path(__file__).parent.glob("*/sql/macros/*.sql")))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import streamlit as st
 
 from influence_assets.project import Project, find_root
-from influence_assets.viewer import conversations, features, joint, overview, query, steerability, training
+from influence_assets.viewer import conversations, features, joint, live, overview, query, steerability, training
+from influence_assets.viewer.serve import LIVE
 from influence_assets.viewer.store import Store
 from influence_assets.viewer.text import markdown
 from resources.errors import InfluenceError
 
 LOOK_EVERY_S = 3.0
+
+Reads = TypeVar("Reads", Store, Project)
 
 # No icons: a page's icon is also the tab's, which Streamlit fetches from a font server.
 PAGES = (
@@ -37,6 +42,8 @@ def main() -> None:
         st.Page(partial(_shown, page, store), title=title, url_path=path or None, default=not path)
         for title, path, page in PAGES
     ]
+    if os.environ.get(LIVE):
+        pages.append(st.Page(partial(_shown, live.show, Project(find_root())), title="Live", url_path="live"))
     current = st.navigation(pages)
     with st.sidebar:
         follow = st.toggle("Follow runs", value=True, help="Look every few seconds whether new rows have landed.")
@@ -50,11 +57,11 @@ def _store() -> Store:
     return Store(Project(find_root()).warehouse)
 
 
-def _shown(page: Callable[[Store], None], store: Store) -> None:
+def _shown(page: Callable[[Reads], None], reads: Reads) -> None:
     try:
-        page(store)
+        page(reads)
     except (InfluenceError, duckdb.Error) as error:
-        st.error(f"The tables could not be read: {markdown(error)}", icon=":material/error:")
+        st.error(f"This could not be shown: {markdown(error)}", icon=":material/error:")
 
 
 @st.fragment(run_every=LOOK_EVERY_S)

@@ -135,7 +135,8 @@ def _paging(listed: Listed) -> None:
             ("Previous", "Left", -1, ":material/arrow_back:"),
             ("Next", "Right", +1, ":material/arrow_forward:"),
         ):
-            target = None if place is None else place + step
+            # From one that the filters leave out, Next leads to the first that they let through.
+            target = place + step if place is not None else 0 if step > 0 else None
             there = target is not None and 0 <= target < n
             st.button(
                 label,

@@ -13,7 +13,7 @@ from influence_assets.viewer.markup import element
 _ROLES = frozenset({"agent", "character", "user", "environment", "tool"})
 _RAISED = 0.5
 _WHOLE = 0
-_BAR_REM = 1.6
+_BAR_REM, _SHORT = 1.6, 2
 
 
 def transcript(turns: pl.DataFrame, judgements: pl.DataFrame) -> Markup:
@@ -64,14 +64,14 @@ def _judgement(row: Mapping[str, object]) -> Markup:
     rubric, purpose, expected, share = str(row["rubric"]), row["purpose"], row["expected"], row["share"]
     css = "judgement" + (" veto" if rubric == "veto" else " evaluation" if purpose == "evaluation" else "")
     told = f"{rubric} by {row['judge']} ({purpose}), mass on valid answers {_number(row['mass'])}"
-    if not isinstance(expected, float):
+    if row["status"] != "ok":
         void = element("span", f"void: {row['status']}", css="void")
         return element("div", element("div", element("b", rubric), void, css="head"), css=css, title=told)
     raised = rubric == "veto" and isinstance(share, float) and share >= _RAISED
     head = element(
         "div",
         element("b", rubric),
-        element("span", _number(expected) + (" ⚠" if raised else ""), css="number"),
+        element("span", _number(expected, "") + (" ⚠" if raised else ""), css="number"),
         css="head",
     )
     return element("div", head, _bars(row["distribution"]), css=css + (" raised" if raised else ""), title=told)
@@ -88,7 +88,7 @@ def _bars(distribution: object) -> Markup | None:
             "div",
             element("div", css="fill", style=f"height: {max(0.0, p / most) * _BAR_REM:.2f}rem"),
             element("div", answer, css="answer"),
-            css="bar",
+            css="bar" if len(answer) <= _SHORT else "bar word",
             title=f"{answer}: {p:.1%}",
         )
         for answer, p in answers
@@ -101,5 +101,5 @@ def _on_scale(entry: tuple[str, float]) -> tuple[float, str]:
     return (float(answer), "") if answer.isdecimal() else (float("inf"), answer)
 
 
-def _number(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else "–"
+def _number(value: object, missing: str = "–") -> str:
+    return f"{value:.2f}" if isinstance(value, float) else missing

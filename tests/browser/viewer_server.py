@@ -61,12 +61,12 @@ class Visit:
 
 
 @contextmanager
-def serving(project: Path) -> Iterator[str]:
+def serving(project: Path, *options: str) -> Iterator[str]:
     """`influence viewer` on a port of its own, with a secret in its environment; ended by its process group."""
     port = _free_port()
     log = (project / "viewer.log").open("wb")
     server = subprocess.Popen(
-        command("viewer", "--port", str(port)),
+        command("viewer", "--port", str(port), *options),
         cwd=project,
         env=environment(project) | {"PYTHONPATH": str(CHECKOUT), "SOME_API_KEY": CANARY},
         stdout=log,
