@@ -70,6 +70,9 @@ class Store:
             rows = self._warehouse.query(sql, timeout_s=TIMEOUT_S, max_rows=MAX_ROWS + 1)
         except duckdb.Error as error:
             raise InfluenceError(str(error)) from None
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            hint = "give each column a name of its own, and cast intervals and other odd types, as in x::VARCHAR"
+            raise InfluenceError(f"the rows cannot be shown ({str(error).splitlines()[0]}); {hint}") from None
         return Answer(rows.head(MAX_ROWS), rows.height > MAX_ROWS, time.monotonic() - started)
 
     def _read(self, _stamp: str, name: str, parameters: tuple[tuple[str, Value], ...]) -> pl.DataFrame:

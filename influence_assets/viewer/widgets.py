@@ -72,9 +72,20 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     texts = [
         pl.Series(name, [None if value is None else visible(value) for value in column.to_list()], dtype=pl.String)
         for name, column in zip(frame.columns, frame.iter_columns(), strict=True)
-        if column.dtype == pl.String or column.dtype == pl.Object or column.dtype.is_nested()
+        if column.dtype in (pl.String, pl.Object, pl.Binary) or column.dtype.is_nested()
     ]
-    return frame.with_columns(texts).rename({name: visible(name) for name in frame.columns})
+    return frame.with_columns(texts).rename(_names(frame.columns))
+
+
+def _names(columns: Sequence[str]) -> dict[str, str]:
+    """Visible names for columns; where two would look the same, the later ones are numbered."""
+    shown: dict[str, str] = {}
+    for name in columns:
+        seen, number = visible(name), 2
+        while seen in shown.values():
+            seen, number = f"{visible(name)} ({number})", number + 1
+        shown[name] = seen
+    return shown
 
 
 def figure(image: bytes, name: str, about: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from influence_assets.viewer.query import csv
 from influence_assets.viewer.store import MAX_ROWS, QUERIES, Store
+from influence_assets.viewer.widgets import as_text
 from resources.errors import InfluenceError
 from tests.browser import viewer_world as world
 
@@ -68,6 +69,28 @@ def test_a_query_that_a_person_wrote_is_cut_and_wrong_ones_are_one_error(store: 
     for wrong in ("SELECT nonsense", "DROP VIEW influence.turns", "SELECT 1; SELECT 2", ""):
         with pytest.raises(InfluenceError):
             store.ask(wrong)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 'x'::BLOB AS b, uuid() AS u, '101'::BIT AS t, 1.5::DECIMAL(9, 2) AS d, now() AS n, TIME '10:00' AS at",
+        "SELECT {'a': '<b>'} AS s, MAP {'k': [1]} AS m, 'a'::ENUM ('a') AS e, NULL AS nothing, 'nan'::DOUBLE AS f",
+        'SELECT 1 AS "a\u202e", 2 AS "a\\u202e", 3 AS "", chr(0) AS z, 1::HUGEINT AS h',
+        "DESCRIBE influence.turns",
+    ],
+)
+def test_any_type_and_any_name_can_be_shown_and_saved(store: Store, sql: str) -> None:
+    rows = store.ask(sql).rows
+    shown = as_text(rows)
+    assert shown.shape == rows.shape
+    assert len(csv(rows).splitlines()) == rows.height + 1
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 AS a, 2 AS a", "SELECT INTERVAL 1 DAY AS i"])
+def test_what_cannot_be_shown_is_one_error_that_says_what_to_do(store: Store, sql: str) -> None:
+    with pytest.raises(InfluenceError, match="name of its own"):
+        store.ask(sql)
 
 
 def test_csv_tells_a_spreadsheet_that_text_is_no_formula(store: Store) -> None:
