@@ -76,7 +76,7 @@ def test_a_query_that_a_person_wrote_is_cut_and_wrong_ones_are_one_error(store: 
     [
         "SELECT 'x'::BLOB AS b, uuid() AS u, '101'::BIT AS t, 1.5::DECIMAL(9, 2) AS d, now() AS n, TIME '10:00' AS at",
         "SELECT {'a': '<b>'} AS s, MAP {'k': [1]} AS m, 'a'::ENUM ('a') AS e, NULL AS nothing, 'nan'::DOUBLE AS f",
-        'SELECT 1 AS "a\u202e", 2 AS "a\\u202e", 3 AS "", chr(0) AS z, 1::HUGEINT AS h',
+        'SELECT 1 AS "a\u202e", 2 AS "a\\u202e", chr(0) AS z, 1::HUGEINT AS h',
         "DESCRIBE influence.turns",
     ],
 )
