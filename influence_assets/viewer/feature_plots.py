@@ -45,7 +45,7 @@ def feature_map(rows: pl.DataFrame, *, title: str) -> bytes:
 
 
 def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
-    """Trait score against the coefficient, one line per direction, over the band of random directions.
+    """Shift of a trait score against the coefficient, one line per direction, over the band of random directions.
 
     `rows`: rows of `sql/steering.sql` of one checkpoint and one trait. The band spans the random directions from
     lowest to highest at each coefficient: what any push of that size does.
@@ -56,7 +56,7 @@ def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
     for number, (label, part) in enumerate(_lines(named)):
         colour, marker = _LOOKS[number % len(_LOOKS)]
         doses = part.sort("coefficient")
-        value, low, high = _ends(doses, "score")
+        value, low, high = _ends(doses, "shift")
         axes.errorbar(
             doses["coefficient"].to_numpy(),
             value,
@@ -68,7 +68,7 @@ def dose_response(rows: pl.DataFrame, *, trait: str, title: str) -> bytes:
         )
     axes.axvline(0, color="grey", linewidth=0.8, label="not steered")
     axes.set_xlabel("coefficient along the direction (0: not steered)")
-    axes.set_ylabel(literal(f"trait score of {one_line(trait, 30)} (0 to 1), 95 % interval"))
+    axes.set_ylabel(literal(f"shift of the trait score of {one_line(trait, 24)}, 95 % interval"))
     axes.set_title(literal(one_line(title, 90)), fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     return png(figure)
@@ -118,7 +118,7 @@ def _nothing(title: str) -> bytes:
 
 
 def _null_band(axes: Axes, random: pl.DataFrame) -> None:
-    band = random.drop_nulls("score").group_by("coefficient").agg(low=pl.col("score").min(), high=pl.col("score").max())
+    band = random.drop_nulls("shift").group_by("coefficient").agg(low=pl.col("shift").min(), high=pl.col("shift").max())
     if band.is_empty():
         return
     band = band.sort("coefficient")

@@ -64,16 +64,17 @@ def _map(store: Store, model: str, iteration: int) -> None:
     image = plots.feature_map(rows, title=f"{model}, iteration {iteration}")
     widgets.figure(image, "feature-map", "held-out AUROC of the best features with 95 % intervals")
     widgets.table(_own(rows), height=360)
-    _one_feature(_own(rows))
+    _one_feature(store, _own(rows))
 
 
-def _one_feature(rows: pl.DataFrame) -> None:
+def _one_feature(store: Store, rows: pl.DataFrame) -> None:
     """Everything that is known of one feature, its top texts included where the table has them."""
     ids = [str(feature) for feature in rows["feature_id"].unique(maintain_order=True).to_list()]
     if not ids:
         return
     feature = widgets.choose("feature", ids, "feature")
     for row in rows.filter(pl.col("feature_id").cast(pl.String) == feature).iter_rows(named=True):
+        row["top_texts"] = _texts(store, row.get("top_texts"))
         known = [(name, _cell(one)) for name, value in row.items() if value is not None for one in _each(value)]
         widgets.table(pl.DataFrame(known, schema={"what": pl.String, "value": pl.String}, orient="row"))
 
@@ -102,7 +103,7 @@ def _steering(store: Store, model: str, iteration: int) -> None:
     )
     title = f"{model}, iteration {iteration}, {mode}"
     widgets.figure(
-        plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"score of {trait} by coefficient"
+        plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"shift of {trait} by coefficient"
     )
     widgets.section(
         "Off-target shifts",
@@ -137,7 +138,7 @@ def _trait_scores(store: Store, model: str, iteration: int) -> None:
     widgets.section(
         "Trait scores", "Share of trait-high answers by probability, over balanced option orders; chance .5."
     )
-    widgets.table(store.rows("trait_scores", model=model, iteration=iteration), height=520)
+    widgets.table(_own(store.rows("trait_scores", model=model, iteration=iteration)), height=520)
 
 
 def _side_effects(store: Store, model: str, iteration: int) -> None:
@@ -146,6 +147,16 @@ def _side_effects(store: Store, model: str, iteration: int) -> None:
         return
     widgets.section("Side effects", "What steering does to safety and hallucination items, with 95 % intervals.")
     widgets.table(_own(store.rows("side_effects", model=model, iteration=iteration)), height=520)
+
+
+def _texts(store: Store, ids: object) -> list[str] | None:
+    """Texts by their ids, in this order; an id stands for itself where no table has its text."""
+    if not isinstance(ids, list):
+        return None
+    if not store.has("features.contrast_texts"):
+        return ids
+    texts = dict(store.rows("texts", ids=",".join(ids)).select("text_id", "text").iter_rows())
+    return [str(texts.get(one) or one) for one in ids]
 
 
 def _own(rows: pl.DataFrame) -> pl.DataFrame:

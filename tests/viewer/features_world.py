@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from influence_assets.tables import ALL_TABLES
 from influence_assets.viewer.store import Store
 from resources.tables import Column, Table
+from resources.warehouse import Warehouse
 from tests.browser import viewer_world as world
 
 WHO = (("model", "VARCHAR"), ("iteration", "INTEGER"))
@@ -51,15 +52,15 @@ def store(root: Path) -> Store:
     """A published store with a feature map, two directions that work, random ones that do not, and a profile."""
     target = world.warehouse(world.project_folder(root), tables())
     who = {"model": "tiny", "iteration": 0}
-    world.land(target, "features.sae_feature_map", [who | row for row in _feature_map()])
-    world.land(target, "features.directions", [who | row for row in _directions()])
-    world.land(target, "features.steering", [who | row for row in _steering()])
-    world.land(
+    _land(target, "features.sae_feature_map", [who | row for row in _feature_map()])
+    _land(target, "features.directions", [who | row for row in _directions()])
+    _land(target, "features.steering", [who | row for row in _steering()])
+    _land(
         target,
         "features.trait_scores",
         [who | {"condition": "unsteered", "trait": trait, "score": 0.5, "n": 8} for trait in TRAITS],
     )
-    world.land(
+    _land(
         target,
         "joint.checkpoint_profile",
         [
@@ -71,6 +72,13 @@ def store(root: Path) -> Store:
     )
     target.publish()
     return Store(target)
+
+
+def _land(target: Warehouse, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Rows with what the table's key wants beside the columns that queries depend on, and nothing that it has not."""
+    columns = {column.name for table in target.tables if table.name == name for column in table.columns}
+    whole = [{"condition": f"condition {n}", "half": "heldout"} | dict(row) for n, row in enumerate(rows)]
+    world.land(target, name, [{key: row[key] for key in row if key in columns} for row in whole])
 
 
 def _feature_map() -> Sequence[dict[str, object]]:
@@ -111,7 +119,7 @@ def _steering() -> Sequence[dict[str, object]]:
                 rows.append(
                     {"direction_id": direction["direction_id"], "coefficient": coefficient, "positions": "all"}
                     | {"mode": "add", "trait": trait, "score": 0.5 + shift, "shift": shift}
-                    | {"ci_low": 0.45 + shift, "ci_high": 0.55 + shift, "mass": 0.99, "kl": 0.01, "n": 8}
+                    | {"ci_low": shift - 0.05, "ci_high": shift + 0.05, "mass": 0.99, "kl": 0.01, "n": 8}
                 )
     return rows
 

@@ -18,6 +18,7 @@ OPTIONAL = {
     "feature_map": "features.",
     "directions": "features.",
     "steering": "features.",
+    "texts": "features.",
     "trait_scores": "features.",
     "side_effects": "features.",
     "profile_models": "joint.",
