@@ -142,9 +142,13 @@ def test_sql_answers_and_offers_csv(visit: Visit) -> None:
 
 
 def test_a_query_in_the_address_does_not_run_by_itself(visit: Visit) -> None:
-    visit.open("/sql?q=" + urllib.parse.quote("SELECT 1"))
-    assert "rows in" not in visit.text()
-    assert visit.page.get_by_role("textbox", name="query").input_value() == "SELECT 1"
+    from playwright.sync_api import expect
+
+    page = visit.open("/sql?q=" + urllib.parse.quote("SELECT 1"))
+    expect(page.get_by_role("textbox", name="query")).to_have_value("SELECT 1", timeout=20_000)
+    page.get_by_text("influence.turns").wait_for()  # the last thing that the page draws
+    visit.settle()
+    assert not re.search(r"rows in \d", visit.text())
 
 
 @pytest.mark.parametrize(
