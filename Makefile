@@ -16,6 +16,9 @@ demo: $(VENV)/installed
 ui: $(VENV)/installed
 	$(BIN)/influence ui
 
+viewer: $(VENV)/installed-viewer
+	$(BIN)/influence viewer
+
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -35,8 +38,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
+$(VENV)/installed-viewer: $(VENV)/installed
+	$(PIP) -e '.[viewer]'
+	@touch $@
+
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -e '.[test,dg,inspect]'
+	$(PIP) -e '.[test,dg,inspect,viewer]'
 	@touch $@
 
 clean:

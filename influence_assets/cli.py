@@ -128,6 +128,17 @@ def ui(port: int, host: str) -> None:
 
 
 @main.command()
+@click.option("--port", default=8501, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Anything else is open to your network.")
+@click.option("--live", is_flag=True, help="Also play conversations with models, at their cost.")
+def viewer(port: int, host: str, live: bool) -> None:
+    """Read conversations, plots and tables in the browser, live while runs write."""
+    from influence_assets.viewer.serve import serve_viewer
+
+    sys.exit(serve_viewer(_project(), host, port, live=live))
+
+
+@main.command()
 @click.argument("query", required=False)
 def sql(query: str | None) -> None:
     """Ask the published tables; without a query, a shell.

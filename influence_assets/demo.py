@@ -15,6 +15,7 @@ from rich.text import Text
 
 from influence_assets import runs
 from influence_assets.definitions import defs
+from influence_assets.figures import interval
 from influence_assets.project import Project
 
 MODEL = "organism"
@@ -57,6 +58,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
         Text.assemble(
             ("Where to look next\n", "bold"),
             "  make ui              the graph, its tables and plots, in Dagster\n",
+            "  make viewer          conversations with their ratings, plots, SQL, in the browser\n",
             "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
             "  .venv/bin/influence sql 'FROM influence.metrics'      every measure of every checkpoint\n",
             "  .venv/bin/influence sql 'FROM features.dose_response' every direction against its controls\n",
@@ -174,17 +176,3 @@ def _request_grid(requests: pl.DataFrame) -> Grid | Text:
         counts = [f"{row[name]:,}" for name in ("requests", "cache_hits", "not_ok", "tokens")]
         grid.add_row(row["asset"], *counts, f"{row['cost_usd']:.2f}")
     return grid
-
-
-def interval(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """`.91 [.88, 1.0]`; a dash where there is no value."""
-    if value is None or low is None or high is None:
-        return "-"
-    number, *ends = (_short(f"{x:+.2f}" if signed else f"{x:.2f}") for x in (value, low, high))
-    return f"{number} [{', '.join(ends)}]"
-
-
-def _short(number: str) -> str:
-    """Without the zero before the point, and 1.0 for 1.00, so that three of them fit a narrow terminal."""
-    sign, digits = (number[0], number[1:]) if number[0] in "+-" else ("", number)
-    return sign + ("1.0" if digits == "1.00" else digits.removeprefix("0") if digits.startswith("0.") else digits)

@@ -19,6 +19,7 @@ import polars as pl
 from resources.errors import WarehouseError
 from resources.sql import literal, literals
 
+_BATCH_ROWS = 10_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 
 
@@ -44,9 +45,16 @@ def locked(catalogue: Path, spill: Path) -> duckdb.DuckDBPyConnection:
 
 
 def run_select(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object], timeout_s: float | None
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Mapping[str, object],
+    timeout_s: float | None,
+    max_rows: int | None = None,
 ) -> pl.DataFrame:
-    """One SELECT's rows. Raises `WarehouseError` for any other statement, `duckdb.Error` for what DuckDB refuses."""
+    """One SELECT's rows, at most the first `max_rows`.
+
+    Raises `WarehouseError` for any other statement, `duckdb.Error` for what DuckDB refuses.
+    """
     refuse_others(connection, sql)
     stopped = threading.Event()
 
@@ -58,7 +66,8 @@ def run_select(
     try:
         if timer:
             timer.start()
-        return connection.execute(sql, dict(parameters) or None).pl()
+        answer = connection.execute(sql, dict(parameters) or None)
+        return answer.pl() if max_rows is None else _first_rows(answer, max_rows)
     except duckdb.InterruptException:
         if stopped.is_set():
             raise WarehouseError(f"the query took longer than {timeout_s:g} s and was stopped") from None
@@ -66,6 +75,17 @@ def run_select(
     finally:
         if timer:
             timer.cancel()
+
+
+def _first_rows(answer: duckdb.DuckDBPyConnection, n: int) -> pl.DataFrame:
+    """The first rows of a result, without computing or holding the others."""
+    batches = answer.to_arrow_reader(min(n, _BATCH_ROWS))
+    taken = [pl.DataFrame(batches.schema.empty_table())]
+    for batch in batches:
+        taken.append(pl.DataFrame(batch))
+        if sum(frame.height for frame in taken) >= n:
+            break
+    return pl.concat(taken).head(n)
 
 
 def refuse_others(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -172,7 +172,12 @@ class Warehouse:
         return self.catalogue
 
     def query(
-        self, sql: str, parameters: Mapping[str, object] | None = None, *, timeout_s: float | None = None
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float | None = None,
+        max_rows: int | None = None,
     ) -> pl.DataFrame:
         """One SELECT on the published catalogue, with nothing else in reach (resources/lockdown.py).
 
@@ -182,7 +187,7 @@ class Warehouse:
         if not self._publisher.is_here():
             self.publish()
         with lockdown.locked(self.catalogue, self._scratch / "spill") as connection:
-            return lockdown.run_select(connection, sql, parameters or {}, timeout_s)
+            return lockdown.run_select(connection, sql, parameters or {}, timeout_s, max_rows)
 
     def export(self, path: Path, form: Format = "duckdb", tables: Sequence[str] | None = None) -> Path:
         """Tables (all when None) in one DuckDB file that needs nothing else, or as a folder of Parquet or CSV files.

@@ -125,7 +125,8 @@ def iterations_of(table: Table) -> list[str]:
 def test_every_slice_of_every_table_has_one_writer() -> None:
     wanted = set()
     for table in ALL_TABLES:
-        if table.name.startswith("ledger."):
+        # No asset writes these: every asset adds to the ledger, and a person keeps what was played by hand.
+        if table.name.startswith(("ledger.", "live.")):
             continue
         values = {"iteration": iterations_of(table), "purpose": ["training", "evaluation"]}
         columns = [name for name in table.partition if name not in DIMENSIONS]

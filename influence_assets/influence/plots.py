@@ -21,7 +21,9 @@ _UNITS = {
     "veto": "veto score (0 to 1)",
     "targeting_gap": "harm, vulnerable less ordinary",
     "stance_shift": "stance after less before",
-    "stance_shift_over_control": "stance shift less the control's",
+    "stance_shift_over_control": "stance shift, agent less control",
+    "stance_shift_over_placebo": "stance shift, agent less placebo",
+    "turns": "agent replies",
     "length": "characters per reply",
 }
 
@@ -53,7 +55,7 @@ def over_iterations(metrics: pl.DataFrame, measures: Sequence[str], *, title: st
         axis.set_xlabel("iteration")
         axis.set_ylabel(_UNITS.get(measure, "share"))
         axis.set_xticks(sorted(held_out["iteration"].unique().to_list()))
-        if measure in ("targeting_gap", "stance_shift", "stance_shift_over_control"):
+        if measure == "targeting_gap" or measure.startswith("stance_shift"):
             axis.axhline(0, color="grey", linewidth=0.8)
     if len(axes):
         axes[0].legend(frameon=False, fontsize=8)

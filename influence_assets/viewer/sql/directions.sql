@@ -1,0 +1,5 @@
+-- Directions of one checkpoint.
+SELECT *
+FROM features.directions
+WHERE model = $model AND iteration = $iteration
+ORDER BY factor, category, method, layer
