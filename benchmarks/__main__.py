@@ -26,6 +26,7 @@ BENCHMARKS = {
     "prefix_sharing": "Matrix of a 30 M-parameter model (targets: >= 12x, >= 7x, tokens <= 1.15 x unique)",
     "local_generation": "Joined decoding against lock-step batches (target: >= 1.5x)",
     "rollout_scheduling": "1,000 conversations over HTTP (targets: <= 1.05 of the bound, >= 4x lock-step)",
+    "sql_million": "SQL over 1 M conversations, 10 M turns (targets: < 1 s, < 100 ms)",
     "diversity_filter": "Diversity filter, 100,000 statements (targets: < 1 GiB, growth < n^1.3)",
 }
 PACKAGES = ("dagster", "duckdb", "polars", "torch", "transformers", "openai", "numpy", "scipy")
