@@ -27,6 +27,7 @@ BENCHMARKS = {
     "local_generation": "Joined decoding against lock-step batches (target: >= 1.5x)",
     "rollout_scheduling": "1,000 conversations over HTTP (targets: <= 1.05 of the bound, >= 4x lock-step)",
     "sae_training": "Training an SAE against bare forward passes (target: <= 1 pass a token, variance >= .9)",
+    "sql_million": "SQL over 1 M conversations, 10 M turns (targets: < 1 s, < 100 ms)",
     "diversity_filter": "Diversity filter, 100,000 statements (targets: < 1 GiB, growth < n^1.3)",
 }
 PACKAGES = ("dagster", "duckdb", "polars", "torch", "transformers", "openai", "numpy", "scipy")

@@ -16,7 +16,7 @@ from dagster import AutomationCondition, AutomationContext, AutomationResult
 
 from influence_assets.freshness import Freshness, Place
 from influence_assets.partitions import PROJECT
-from influence_assets.project import Project
+from influence_assets.project import Snapshot
 from influence_assets.recipes import Recipe
 from influence_assets.study import AutomationSettings
 
@@ -70,7 +70,7 @@ class OutOfDate(_Judged):
 def _freshness_at(root: Path, moment: datetime) -> Freshness:
     """One look at the files and the warehouse per tick, for all assets."""
     del moment
-    return Freshness(Project(root))
+    return Freshness(Snapshot(root))
 
 
 def condition(recipe: Recipe, settings: AutomationSettings) -> AutomationCondition[dg.AssetKey] | None:

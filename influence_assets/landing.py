@@ -82,8 +82,10 @@ def metadata(step: Step, reused: bool) -> dict[str, dg.MetadataValue]:
         "dagster/row_count": dg.MetadataValue.int(sum(counts.values())),
         "rows": dg.MetadataValue.json(counts),
         "reused": dg.MetadataValue.bool(reused),
-        "first rows": dg.MetadataValue.md(preview(step.read(step.writes[0].table, **dict(step.writes[0].fixed)))),
     }
+    for one in step.writes:
+        label = "first rows" if one is step.writes[0] else f"first rows of {one.table.name}"
+        shown[label] = dg.MetadataValue.md(preview(step.read(one.table, **dict(one.fixed))))
     return shown | request_metadata(step.requests())
 
 
@@ -113,14 +115,19 @@ def preview(frame: pl.DataFrame, rows: int = 5, width: int = 60) -> str:
 
 
 def table_metadata(tables: Sequence[Table]) -> dict[str, dg.MetadataValue | str]:
-    """What the UI shows of an asset before it ever ran: the table's name and its columns with comments."""
-    first = tables[0]
-    columns = [dg.TableColumn(column.name, column.type, description=column.comment) for column in first.columns]
+    """What the UI shows of an asset before it ever ran: its tables' names, and their columns with comments."""
+    first, *others = tables
     return {
         "dagster/table_name": first.name,
-        "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
+        "dagster/column_schema": _schema(first),
         "tables": dg.MetadataValue.md("\n".join(f"- `{table.name}`: {table.comment}" for table in tables)),
+        **{f"columns of {table.name}": _schema(table) for table in others},
     }
+
+
+def _schema(table: Table) -> dg.MetadataValue:
+    columns = [dg.TableColumn(column.name, column.type, description=column.comment) for column in table.columns]
+    return dg.MetadataValue.table_schema(dg.TableSchema(columns))
 
 
 @functools.cache

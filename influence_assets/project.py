@@ -7,6 +7,7 @@ above the working directory, else the checkout that this package was installed f
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,11 @@ import dagster as dg
 
 from influence_assets.study import Study, load_study
 from influence_assets.tables import ALL_TABLES, MACROS
+from resources.content import Json
 from resources.errors import InputError
+from resources.pointers import Pointer
 from resources.registry import Registry, load_registry
+from resources.tables import Table
 from resources.warehouse import Warehouse
 
 STUDY_FILE = Path("data/study.yaml")
@@ -71,6 +75,39 @@ class Project:
     @cached_property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.data, ALL_TABLES, MACROS)
+
+    def pointer(self, table: Table, partition: Mapping[str, str]) -> Pointer | None:
+        """What a partition of a table holds now."""
+        return self.warehouse.pointer(table, partition)
+
+    def identity(self, model: str) -> Json:
+        """Which weights an entry of the registry names (`resources.models.identity_of`)."""
+        from resources.models import identity_of
+
+        return identity_of(self.registry[model], self.root)
+
+
+class Snapshot(Project):
+    """A project at one moment: what has been looked at once is not looked at again."""
+
+    @cached_property
+    def _pointers(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Pointer | None]:
+        return {}
+
+    @cached_property
+    def _identities(self) -> dict[str, Json]:
+        return {}
+
+    def pointer(self, table: Table, partition: Mapping[str, str]) -> Pointer | None:
+        key = (table.name, tuple(partition.items()))
+        if key not in self._pointers:
+            self._pointers[key] = super().pointer(table, partition)
+        return self._pointers[key]
+
+    def identity(self, model: str) -> Json:
+        if model not in self._identities:
+            self._identities[model] = super().identity(model)
+        return self._identities[model]
 
 
 class ProjectResource(dg.ConfigurableResource[Project]):

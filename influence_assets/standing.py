@@ -38,7 +38,7 @@ class Standing:
         versions = {}
         for one in self.reads:
             for partition in self.partitions_of(one):
-                pointer = self.project.warehouse.pointer(one.table, partition)
+                pointer = self.project.pointer(one.table, partition)
                 if pointer is None:
                     raise InputError(
                         "has not been materialized yet",
@@ -52,10 +52,7 @@ class Standing:
     def inputs(self, version: str, asked: Sequence[str], files: Sequence[Path], entry_fields: Sequence[str]) -> str:
         """Hash of all that the rows depend on: code, settings, upstream rows, files, which models answer, and fields of
         the model's own entry in `data/models.yaml`."""
-        from resources.models import identity_of
-
-        registry = self.project.registry
-        models: dict[str, Json] = {name: identity_of(registry[name], self.project.root) for name in sorted(set(asked))}
+        models: dict[str, Json] = {name: self.project.identity(name) for name in sorted(set(asked))}
         parts: list[Json] = [
             self.asset,
             self.partition,
@@ -66,7 +63,7 @@ class Standing:
             sha256_of_files(files),
         ]
         if entry_fields:
-            entry = registry[self.partition].model_dump(mode="json")
+            entry = self.project.registry[self.partition].model_dump(mode="json")
             parts.append({name: entry[name] for name in entry_fields})
         return sha256_of(parts)
 
@@ -81,8 +78,7 @@ class Standing:
 
     def pointers(self) -> list[tuple[Slice, Pointer | None]]:
         """What lies in the warehouse of every slice that this asset writes."""
-        warehouse = self.project.warehouse
-        return [(one, warehouse.pointer(one.table, one.partition(self.partition))) for one in self.writes]
+        return [(one, self.project.pointer(one.table, one.partition(self.partition))) for one in self.writes]
 
     def partitions_of(self, one: Slice) -> list[dict[str, str]]:
         """The partitions of a slice that this partition reads, as values of the table's partition columns."""
