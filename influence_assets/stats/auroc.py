@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from influence_assets.stats.intervals import LEVEL
 
@@ -97,6 +96,8 @@ def _ranks(values_F_N: Floats) -> Float64s:
     if rows:
         varies_F = (values_F_N != values_F_N[:, :1]).any(axis=1)
         if varies_F.any():
+            from scipy.stats import rankdata  # slow to import
+
             ranks_F_N[varies_F] = rankdata(np.ascontiguousarray(values_F_N[varies_F]), axis=1)
     return ranks_F_N
 
