@@ -24,9 +24,7 @@ FEATURES = {
     "side_effects": [],
     "layers": [1],
     "layer": 1,
-    "sae": {"layer": 1, "width": 32, "k": 4, "tokens": 8192, "batch_size": 512},
-    "keep": 1,
-    "directions": ["difference_in_means", "random"],
+    "directions": ["difference_in_means"],
     "steering": {
         "factors": ["agreeableness"],
         "coefficients": [-0.3, 0, 0.3],
@@ -37,7 +35,7 @@ FEATURES = {
     },
     "draws": 100,
 }
-"""Everything in the family runs, and no more than a few seconds; tests/e2e/test_features.py looks at what comes out."""
+"""A few seconds of the features family; tests/e2e/test_features.py has a project of its own, with an SAE and all."""
 
 Influence = Callable[..., subprocess.CompletedProcess[str]]
 

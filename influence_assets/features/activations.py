@@ -127,7 +127,9 @@ def _caught(opened: OpenModel, layers: Sequence[int]) -> Iterator[dict[int, torc
 
         return hook
 
-    hooks = [block_at(opened.model, layer).module.register_forward_hook(catch(layer)) for layer in layers]
+    # All are looked up first: a layer that does not exist must leave no hook behind.
+    found = [(layer, block_at(opened.model, layer).module) for layer in layers]
+    hooks = [block.register_forward_hook(catch(layer)) for layer, block in found]
     try:
         yield streams
     finally:
