@@ -151,8 +151,9 @@ class Step:
                 versions[f"{one.table.name} {'/'.join(partition.values())}"] = pointer.data_version
         return versions
 
-    def inputs(self, version: str, asked: Sequence[str], files: Sequence[Path]) -> str:
-        """Hash of all that the rows depend on: code, settings, upstream rows, files, and which models answer."""
+    def inputs(self, version: str, asked: Sequence[str], files: Sequence[Path], named: Json = None) -> str:
+        """Hash of all that the rows depend on: code, settings, upstream rows, files, which models answer, and what
+        else the asset `named`."""
         from resources.models import identity_of
 
         registry = self.project.registry
@@ -165,6 +166,7 @@ class Step:
             self.upstream(),
             models,
             sha256_of_files(files),
+            *([] if named is None else [named]),
         ]
         return sha256_of(parts)
 

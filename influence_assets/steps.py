@@ -24,6 +24,7 @@ from influence_assets.partitions import FAMILIES, FRAMEWORKS, PROJECT
 from influence_assets.project import ProjectResource
 from influence_assets.slices import Slice, sliced
 from influence_assets.step import Step
+from resources.content import Json
 from resources.tables import Table
 
 Frames = Mapping[Table, pl.DataFrame]
@@ -32,6 +33,7 @@ Show = Callable[[Step], Mapping[str, dg.MetadataValue]]
 Check = Callable[[Step], Sequence[dg.AssetCheckResult]]
 Asks = Callable[[Step], Sequence[str]]
 Files = Callable[[Step], Sequence[Path]]
+Names = Callable[[Step], Json]
 SliceKey = tuple[str, tuple[tuple[str, str], ...]]
 
 _WRITERS: dict[SliceKey, tuple[dg.AssetKey, dg.PartitionsDefinition[str]]] = {}
@@ -46,6 +48,7 @@ class Recipe:
     version: str
     asks: Asks | None
     files: Files | None
+    names: Names | None
     show: Show | None
     check: Check | None
 
@@ -61,6 +64,7 @@ def landed(
     family: str = "",
     asks: Asks | None = None,
     files: Files | None = None,
+    names: Names | None = None,
     show: Show | None = None,
     check: Check | None = None,
     checks: Sequence[str] = (),
@@ -69,12 +73,12 @@ def landed(
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Make a plain function from `Step` to frames an asset that lands them.
 
-    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings. `show`
-    makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
+    `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings, `names`
+    what else there is, such as what a model's entry says beside its weights. `show` makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
     failed blocking check stops what is downstream). `name` is the asset's, when it is not the function's, and `family`
     the first part of its key, when it is not the group.
     """
-    recipe = Recipe(tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, show, check)
+    recipe = Recipe(tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, names, show, check)
 
     def wrap(compute: Compute) -> dg.AssetsDefinition:
         key = dg.AssetKey([family or group, name or compute.__name__])
@@ -124,7 +128,8 @@ def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinitio
 def _materialize(step: Step, recipe: Recipe, compute: Compute) -> dg.MaterializeResult[None]:
     started = datetime.now(UTC)
     asked = recipe.asks(step) if recipe.asks else ()
-    inputs = step.inputs(recipe.version, asked, recipe.files(step) if recipe.files else ())
+    files = recipe.files(step) if recipe.files else ()
+    inputs = step.inputs(recipe.version, asked, files, recipe.names(step) if recipe.names else None)
     reused = not step.forced and step.landed_from(inputs)
     if not reused:
         landing.land(step, compute(step), inputs, recipe.version)

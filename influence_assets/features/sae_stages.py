@@ -25,7 +25,7 @@ from influence_assets.personas.records import Persona
 from influence_assets.rows import from_frame, to_frame
 from influence_assets.step import Step
 from influence_assets.steps import Frames
-from resources.content import canonical, sha256_of
+from resources.content import Json, canonical, sha256_of, sha256_of_files
 from resources.prompts import load_prompt
 from resources.registry import SaeSource
 
@@ -40,6 +40,16 @@ SAE_FOLDER = Path("data") / "features" / "saes"
 def has_sae(step: Step) -> bool:
     """Whether the study trains an SAE or the model's entry names one."""
     return step.study.features.sae is not None or step.project.registry[step.partition].sae is not None
+
+
+def named_sae(step: Step) -> Json:
+    """What the model's entry says of its SAE, with the content of its directory; None where it names none."""
+    named = step.project.registry[step.partition].sae
+    if named is None:
+        return None
+    folder = step.project.root / named.directory if named.directory else None
+    files = [] if folder is None else sorted(path for path in folder.glob("*") if path.is_file())
+    return [named.model_dump(mode="json"), sha256_of_files(files)]
 
 
 def make_sae(step: Step) -> Frames:
@@ -87,8 +97,8 @@ def open_sae(step: Step, row: SaeRow, model: OpenModel) -> Sae:
     from influence_assets.features.sae_loading import load_sae
 
     if row.source == SaeOrigin.RELEASE.value:
-        release, _, name = row.path.partition("/")
-        return load_sae(SaeSource(release=release, id=name), step.project.root, model.model)
+        # A release may be a repository of the hub, with a slash of its own: the path alone does not tell the two parts.
+        return load_sae(step.project.registry[step.partition].sae or SaeSource(), step.project.root, model.model)
     return load_sae(SaeSource(directory=row.path), step.project.root, model.model, row.layer)
 
 

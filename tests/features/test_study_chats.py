@@ -45,7 +45,7 @@ def item(name: str, half: Half) -> TraitItem:
 
 
 def chats(**given: object) -> list[StudyChat]:
-    empty: dict[str, object] = {name: () for name in ("turns", "personas", "statements", "items", "texts")}
+    empty: dict[str, object] = dict.fromkeys(("turns", "personas", "statements", "items", "texts"), ())
     return study_chats(PROMPTS, **(empty | given))  # type: ignore[arg-type]
 
 

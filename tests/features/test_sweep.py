@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influence_assets.features.direction_records import DirectionRow
 from influence_assets.features.items import Half, TraitItem
 from influence_assets.features.orders import Orders, option_orders
 from influence_assets.features.settings import SteeringSettings
@@ -152,5 +151,3 @@ def test_the_index_is_in_the_name_of_a_null_alone() -> None:
     assert subject("", "", RANDOM, 3).name(-0.2) == "random 3 -0.2"
     assert subject(TRAITS[0], "high", SHUFFLED, 1).name(0.2) == f"{TRAITS[0]} high shuffled 1 +0.2"
     assert Subject(TRAITS[0], "high", PROMPT).name(0.0) == f"{TRAITS[0]} high prompt"
-
-

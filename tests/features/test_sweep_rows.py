@@ -132,9 +132,7 @@ def test_the_low_pole_is_the_high_one_in_a_mirror() -> None:
     assert row.slope > 0
     assert row.wrong_way == 0.0
     (steering,) = [
-        one
-        for one in steering_rows(sweep, [Trial(LOW, REFERENCE, (WARMTH,))])
-        if one.condition == LOW.name(REFERENCE)
+        one for one in steering_rows(sweep, [Trial(LOW, REFERENCE, (WARMTH,))]) if one.condition == LOW.name(REFERENCE)
     ]
     assert steering.shift == pytest.approx(-0.2), "the table of conditions is of P(high) always"
 

@@ -55,7 +55,7 @@ def test_no_letter_stands_for_a_pole(model: OpenModel) -> None:
     letters: dict[str, Counter[str]] = {"high": Counter(), "low": Counter()}
     for span, label in zip(found.spans, found.labels, strict=True):
         letters[label.category][model.chat.decode(span.ids[span.start :]).strip()] += 1
-    assert letters["high"] == letters["low"] == {letter: 4 for letter in "ABCD"}
+    assert letters["high"] == letters["low"] == dict.fromkeys("ABCD", 4)
 
 
 def test_answers_are_of_the_selection_half_and_pair_by_item(model: OpenModel) -> None:
@@ -91,9 +91,7 @@ def test_every_category_speaks_of_itself_and_failures_are_left_out(model: OpenMo
     found = said(everybody)
     assert len(found) == 2 * len(questions) * RESPONSE_SAMPLES
     assert {label.category for label, _, _ in found} == {"warm", "cold"}
-    by_category = [
-        {label.pair for label, _, _ in found if label.category == category} for category in ("warm", "cold")
-    ]
+    by_category = [{label.pair for label, _, _ in found if label.category == category} for category in ("warm", "cold")]
     assert by_category[0] == by_category[1]
     assert len(by_category[0]) == len(questions) * RESPONSE_SAMPLES
     asked = [plan.request for plan in everybody.planned]
