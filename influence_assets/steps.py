@@ -74,9 +74,10 @@ def landed(
     """Make a plain function from `Step` to frames an asset that lands them.
 
     `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings, `names`
-    what else there is, such as what a model's entry says beside its weights. `show` makes metadata and plots from the landed rows; `check` gives one result per name in `checks` and `blocking` (a
-    failed blocking check stops what is downstream). `name` is the asset's, when it is not the function's, and `family`
-    the first part of its key, when it is not the group.
+    what else there is, such as what a model's entry says beside its weights. `show` makes metadata and plots from the
+    landed rows; `check` gives one result per name in `checks` and `blocking` (a failed blocking check stops what is
+    downstream). `name` is the asset's, when it is not the function's, and `family` the first part of its key, when it
+    is not the group.
     """
     recipe = Recipe(tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, names, show, check)
 
