@@ -14,6 +14,7 @@ from influence_assets.features.trait_asking import Checkpoint
 from influence_assets.features.trait_questions import TraitQuestion
 from influence_assets.influence import tables as influence
 from influence_assets.influence.records import CheckpointRow
+from influence_assets.project import Project
 from influence_assets.rows import from_frame
 from influence_assets.step import Step
 from resources.content import Json
@@ -63,9 +64,14 @@ def opened_checkpoint(step: Step, checkpoint: Checkpoint) -> Iterator[OpenModel]
         yield model
 
 
+def study_factors(project: Project) -> tuple[Factor, ...]:
+    """The factors of a project's study."""
+    return load_backgrounds(project.data, project.study.features.backgrounds)
+
+
 def factors_of(step: Step) -> tuple[Factor, ...]:
     """The study's factors."""
-    return load_backgrounds(step.project.data, step.study.features.backgrounds)
+    return study_factors(step.project)
 
 
 def long_term(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
