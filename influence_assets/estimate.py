@@ -3,7 +3,8 @@
 The plain functions of the families are run against a model layer that only takes notes. What has landed is read;
 where statements are still to be written, placeholders of usual length stand in for them, and the plan covers the first
 round of writing (later rounds only make up for what the filters drop). Conversations that are still to be held are
-planned to their turn limit (estimate_influence.py).
+planned to their turn limit (estimate_influence.py); of the features family only biographies ask others than the local
+model that is looked into (estimate_features.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from influence_assets.estimate_features import asked_of_local_models, plan_biographies
 from influence_assets.estimate_influence import plan_influence
 from influence_assets.estimate_power import Outlook, as_cells, outlook
 from influence_assets.notes import Notes
@@ -46,6 +48,8 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
         planned["persona_responses"] = [
             plan for model in models for plan in _responses(project, model, frames[0], frames[1])
         ]
+    if "backgrounds" in assets and models:
+        planned["backgrounds"] = plan_biographies(project, models[0])
     planned |= plan_influence(project, assets, models)
     return {
         asset: estimate(plans, project.registry, project.cache_path, root=project.root)
@@ -56,11 +60,15 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
 
 def print_estimate(project: Project, assets: Sequence[str], models: Sequence[str], console: Console) -> None:
     """The estimate and what the design could detect, as tables; says so when nothing would be asked."""
-    rows = list(_rows(estimate_assets(project, assets, models)))
-    if not rows:
-        console.print("This selection asks no model.")
-    else:
+    rows, local = list(_rows(estimate_assets(project, assets, models))), asked_of_local_models(assets)
+    if rows:
         _print_requests(rows, project.study.budget_usd, console)
+    elif not local:
+        console.print("This selection asks no model.")
+    if local:
+        names = ", ".join(local)
+        text = f"Not counted: {names}. They ask the local model that they look into, which costs no money."
+        console.print(Text(text))
     _print_outlook(outlook(project, assets, models), console)
 
 

@@ -4,6 +4,7 @@ could detect."""
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 from statsmodels.stats.power import TTestPower
 
@@ -27,7 +29,8 @@ from resources.estimate import Planned
 from resources.messages import Role
 from resources.pointers import Provenance
 from resources.tables import Table
-from tests.e2e.influence_projects import ENVIRONMENTS, build
+from tests.e2e.influence_projects import ENVIRONMENTS, build, write_yaml
+from tests.projects import CHECKOUT
 
 TURNS = 3
 KINDS = ("vulnerable", "ordinary")
@@ -92,6 +95,35 @@ def test_longer_answers_cost_more_and_judges_pay_for_them(project: Project) -> N
     assert rollouts["agent"].output_tokens >= 40 * spoken, "each reply may be as long as its environment lets it"
     assert all(one.cached == 0 and one.cost_usd > 0 for by_model in found.values() for one in by_model.values())
     assert rollouts["judge"].input_tokens > rollouts["agent"].input_tokens
+
+
+def with_biographies(project: Project, n: int) -> Project:
+    """The project with a features family that writes so many biographies."""
+    for name in ("backgrounds", "trait_items"):
+        shutil.copytree(CHECKOUT / "data" / name, project.data / name)
+    path = project.data / "study.yaml"
+    features = {"backgrounds": ["long_term"], "trait_items": ["organism"], "biographies": n}
+    write_yaml(path, yaml.safe_load(path.read_text()) | {"features": features})
+    return Project(project.root)
+
+
+def test_biographies_are_planned_as_if_every_attempt_failed(project: Project) -> None:
+    found = estimate_assets(with_biographies(project, 3), ["backgrounds", "activations"], ["agent", "learner"])
+    ((model, one),) = found["backgrounds"].items()
+    assert model == "judge", "who plays every role of this project"
+    factors = 9
+    # Written once and three times more, and each time checked for every factor in both orders.
+    assert one.requests == 3 * 4 * (1 + 2 * factors)
+    assert one.cost_usd > 0
+    assert set(found) == {"backgrounds"}
+
+
+def test_what_looks_into_a_model_is_named_and_not_counted(project: Project) -> None:
+    shown = Console(record=True, width=200)
+    print_estimate(with_biographies(project, 0), ["backgrounds", "sae", "activations", "steering_sweep_2"], [], shown)
+    text = shown.export_text()
+    assert "Not counted: activations, steering_sweep_2." in text
+    assert "asks no model" not in text
 
 
 LANDED = Provenance("run", "1", "inputs", datetime(2026, 1, 1, tzinfo=UTC))

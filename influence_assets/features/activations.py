@@ -9,7 +9,6 @@ Imports torch: import this module inside functions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from influence_assets.features.pooling import Pooling
+from influence_assets.features.streams import streams_after
 from resources.errors import InputError
-from resources.local.blocks import block_at, stream_of
 from resources.local.opened import OpenModel
 
 TOKENS_PER_PASS = 4096
@@ -40,10 +39,6 @@ class Activations(NamedTuple):
     scale: float
 
 
-class _Enough(Exception):
-    """The last wanted layer has run."""
-
-
 def activations(
     opened: OpenModel, spans: Sequence[Span], layers: Sequence[int], pooling: Pooling
 ) -> dict[int, Activations]:
@@ -58,8 +53,8 @@ def activations(
     kept = {layer: np.empty((int(offsets[-1]), opened.width), dtype=np.float32) for layer in layers}
     norms = dict.fromkeys(layers, 0.0)
     for batch in _batches(spans):
-        with torch.inference_mode(), _caught(opened, layers) as streams:
-            _run(opened, [spans[i].ids for i in batch])
+        with torch.inference_mode():
+            streams = streams_after(opened.model, layers, _inputs(opened, [spans[i].ids for i in batch]))
         for layer, stream_B_S_D in streams.items():
             for row, i in enumerate(batch):
                 own_S_D = stream_B_S_D[row, spans[i].start : len(spans[i].ids)]
@@ -104,32 +99,8 @@ def _batches(spans: Sequence[Span]) -> Iterator[list[int]]:
         yield batch
 
 
-def _run(opened: OpenModel, rows: Sequence[tuple[int, ...]]) -> None:
+def _inputs(opened: OpenModel, rows: Sequence[tuple[int, ...]]) -> dict[str, torch.Tensor | bool]:
+    """Rows padded on the right, where no token looks under a causal mask."""
     width = max(map(len, rows))
     ids_B_S = torch.tensor([[*row, *row[-1:] * (width - len(row))] for row in rows], device=opened.device)
-    try:
-        opened.model.base_model(input_ids=ids_B_S, use_cache=False)
-    except _Enough:
-        return
-
-
-@contextmanager
-def _caught(opened: OpenModel, layers: Sequence[int]) -> Iterator[dict[int, torch.Tensor]]:
-    """The streams after the wanted blocks, by layer, once a forward pass has run inside of this context."""
-    streams: dict[int, torch.Tensor] = {}
-    last = max(layers)
-
-    def catch(layer: int):  # type: ignore[no-untyped-def]
-        def hook(_module: torch.nn.Module, _args: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-            streams[layer] = stream_of(output)
-            if layer == last:
-                raise _Enough
-
-        return hook
-
-    hooks = [block_at(opened.model, layer).module.register_forward_hook(catch(layer)) for layer in layers]
-    try:
-        yield streams
-    finally:
-        for hook in hooks:
-            hook.remove()
+    return {"input_ids": ids_B_S, "use_cache": False}

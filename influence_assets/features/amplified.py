@@ -43,9 +43,10 @@ def next_token(opened: OpenModel, prompt: Sequence[int], layer: int, additions_F
 
 
 def unembedding(opened: OpenModel) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The output matrix `[vocabulary, width]`, and the weight of the final norm (None where none is found).
+    """The output matrix `[vocabulary, width]`, and the weight of the final norm (None where none is left to apply).
 
-    Behind a norm that takes off the mean, rows are centred, since what they share over the width then has no effect.
+    A norm that takes off the mean does so before its weight: there the rows carry the weight already and are centred,
+    since what a row has in common over the width then has no effect.
     """
     head = opened.model.get_output_embeddings()  # type: ignore[no-untyped-call]
     weight_V_D = head.weight.detach().float()
@@ -54,7 +55,8 @@ def unembedding(opened: OpenModel) -> tuple[NDArray[np.float32], NDArray[np.floa
         return weight_V_D.cpu().numpy(), None
     norm = norms[-1]
     if isinstance(norm, torch.nn.LayerNorm):
-        return (weight_V_D - weight_V_D.mean(dim=1, keepdim=True)).cpu().numpy(), norm.weight.detach().float().numpy()
+        scaled_V_D = weight_V_D * norm.weight.detach().float()
+        return (scaled_V_D - scaled_V_D.mean(dim=1, keepdim=True)).cpu().numpy(), None
     ones = torch.ones(1, opened.width, device=opened.device, dtype=opened.model.dtype)
     with torch.inference_mode():  # some models keep the weight less 1: what the norm makes of ones is what it does
         return weight_V_D.cpu().numpy(), norm(ones)[0].float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Features in the graph: backgrounds -> contrast_texts -> activations -> sae -> sae_feature_map -> directions ->
+"""Features in the graph: backgrounds -> contrast_texts -> sae -> activations -> sae_feature_map -> directions ->
 steering_sweep -> trait_scores, side_effects. Partition: model.
 
 Texts and the SAE are made once per model. What looks into a checkpoint is made by `checkpoint_assets` once for every
@@ -115,7 +115,7 @@ def contrast_texts(step: Step) -> Frames:
     writes=[tables.SAES, tables.SAE_QUALITY],
     version=_READ,
     asks=lambda step: [step.partition],
-    files=_files,
+    files=lambda standing: [*_files(standing), *sae_stages.named_files(standing)],
     entry_fields=["sae"],
     show=show.sae,
     check=show.sae_checks,
@@ -150,14 +150,15 @@ def _activations(k: int) -> dg.AssetsDefinition:
 
     compute.__doc__ = (
         f"The residual stream of checkpoint {k} on contrast texts, trait items and its own words, at every candidate "
-        "layer: files that are computed once and that everything below reads. Query `features.activations`."
+        "layer and at the SAE's: files that are computed once and that everything below reads. Query "
+        "`features.activations`."
     )
     return landed(
         name=_name("activations", k),
         group=_group(k),
         family="features",
         partitions=MODELS,
-        reads=[tables.CONTRAST_TEXTS, *_checkpoint(k)],
+        reads=[tables.CONTRAST_TEXTS, tables.SAES, *_checkpoint(k)],
         writes=[at(tables.ACTIVATIONS, iteration=k)],
         version=_READ,
         asks=lambda step: [step.partition],

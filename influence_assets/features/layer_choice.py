@@ -33,14 +33,15 @@ class LayerTrial(NamedTuple):
 
 def candidate_layers(settings: FeaturesSettings, n_layers: int) -> tuple[int, ...]:
     """The study's candidates, or up to eight evenly spaced ones. Raises `InputError` that lists what exists."""
-    named = [*settings.layers, *([] if settings.layer is None else [settings.layer])]
-    named += [] if settings.sae is None else [settings.sae.layer]
-    for layer in named:
+    named = [("features.layers", layer) for layer in settings.layers]
+    named += [] if settings.layer is None else [("features.layer", settings.layer)]
+    named += [] if settings.sae is None else [("features.sae.layer", settings.sae.layer)]
+    for field, layer in named:
         if not 0 <= layer < n_layers:
             raise InputError(
                 f"the model has {n_layers} layers",
                 place="data/study.yaml",
-                field="features.layers",
+                field=field,
                 value=layer,
                 fix=f"choose from 0 to {n_layers - 1}",
             )

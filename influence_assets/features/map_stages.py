@@ -91,10 +91,10 @@ def _text_latents(step: Step, rows: Sequence[ActivationRow], sae: Sae) -> Floats
     if not found:
         raise InputError(
             "there are no activations at the SAE's layer",
-            place="data/study.yaml",
-            field="features.sae.layer",
+            place="features.activations",
+            field="layer",
             value=sae.layer,
-            fix="add the layer to features.layers, and materialize features/activations again",
+            fix="materialize features/activations again",
         )
     acts = read_activations(step.project.root / found[0].path)
     means = []

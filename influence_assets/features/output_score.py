@@ -44,7 +44,8 @@ def promoted_tokens(
     """[F, k]: the tokens whose logit each decoder row raises most, the most raised first, then the lower number.
 
     `norm_weight_D` is the weight of the model's final norm. Its division by the length is left out, since it changes
-    no order; for a LayerNorm give an unembedding whose rows were centred (their mean over D taken away).
+    no order. A LayerNorm takes off the mean before it applies its weight: give none for it, and an unembedding whose
+    rows were multiplied by the weight and then centred (their mean over D taken away).
     """
     tokens, width = unembedding_V_D.shape
     if decoder_F_D.shape[1] != width:

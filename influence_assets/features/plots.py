@@ -65,7 +65,7 @@ def dose_response(rows: pl.DataFrame, traits: Sequence[str], *, title: str) -> b
         axis.set_title(literal(trait), fontsize=9)
         axis.set_xlabel("coefficient (mean residual norms)")
     axes[0].set_ylabel("shift of P(high), 95 % interval\n(grey: 95 % of random directions)")
-    axes[0].legend(frameon=False, fontsize=6)
+    axes[0].legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=6)
     figure.suptitle(literal(title), fontsize=10)
     return png(figure)
 

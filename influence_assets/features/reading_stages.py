@@ -20,6 +20,7 @@ from influence_assets.features.layer_choice import (
 )
 from influence_assets.features.orders import option_orders
 from influence_assets.features.pooling import Pooling
+from influence_assets.features.sae_tables import SAES, SaeRow
 from influence_assets.features.steering_tables import ACTIVATIONS, LAYERS, ActivationRow
 from influence_assets.features.stimulus_tables import CONTRAST_TEXTS, ContrastText
 from influence_assets.features.study_design import (
@@ -68,7 +69,7 @@ def keep_activations(step: Step, k: int) -> Frames:
     rows = []
     with opened_checkpoint(step, checkpoint) as model:
         layers = candidate_layers(settings, int(model.model.config.get_text_config().num_hidden_layers))
-        own = [settings.sae.layer] if settings.sae is not None else []
+        own = [row.layer for row in from_frame(SaeRow, step.read(SAES))]
         layers = tuple(sorted({*layers, *own, *([] if settings.layer is None else [settings.layer])}))
         contrast = contrast_spans(model, texts)
         for text_set, labelled, pooling, at in (

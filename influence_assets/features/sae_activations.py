@@ -12,30 +12,13 @@ import torch
 from transformers import PreTrainedModel
 
 from influence_assets.features.sae_text import ChatTokens, Ints, Padded, padded_batches, training_order
-from resources.local.blocks import block_at, stream_of
-
-
-class _Reached(Exception):
-    """The block has run; what comes after it is not needed."""
+from influence_assets.features.streams import streams_after
 
 
 @torch.no_grad()
 def block_output(model: PreTrainedModel, layer: int, batch: Padded) -> torch.Tensor:
     """The stream `[rows, positions, width]` after block `layer`; later blocks do not run."""
-    caught: list[torch.Tensor] = []
-
-    def catch(_module: torch.nn.Module, _args: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-        caught.append(stream_of(output))
-        raise _Reached
-
-    handle = block_at(model, layer).module.register_forward_hook(catch)
-    try:
-        model(**model_inputs(batch, model.device))
-    except _Reached:
-        pass
-    finally:
-        handle.remove()
-    return caught[0]
+    return streams_after(model, [layer], model_inputs(batch, model.device))[layer]
 
 
 def model_inputs(batch: Padded, device: torch.device) -> dict[str, torch.Tensor | bool]:

@@ -23,6 +23,7 @@ from influence_assets.influence.records import Turn
 from influence_assets.personas import tables as personas
 from influence_assets.personas.records import Persona
 from influence_assets.rows import from_frame, to_frame
+from influence_assets.standing import Standing
 from influence_assets.step import Step
 from influence_assets.steps import Frames
 from resources.content import canonical, sha256_of
@@ -40,6 +41,14 @@ SAE_FOLDER = Path("data") / "features" / "saes"
 def has_sae(step: Step) -> bool:
     """Whether the study trains an SAE or the model's entry names one."""
     return step.study.features.sae is not None or step.project.registry[step.partition].sae is not None
+
+
+def named_files(standing: Standing) -> list[Path]:
+    """The files of the SAE whose directory the model's entry names."""
+    named = standing.project.registry[standing.partition].sae
+    if named is None or named.directory is None:
+        return []
+    return sorted(path for path in (standing.project.root / named.directory).glob("*") if path.is_file())
 
 
 def make_sae(step: Step) -> Frames:
@@ -87,8 +96,8 @@ def open_sae(step: Step, row: SaeRow, model: OpenModel) -> Sae:
     from influence_assets.features.sae_loading import load_sae
 
     if row.source == SaeOrigin.RELEASE.value:
-        release, _, name = row.path.partition("/")
-        return load_sae(SaeSource(release=release, id=name), step.project.root, model.model)
+        # A release may be a repository of the hub, with a slash of its own: the path alone does not tell the two parts.
+        return load_sae(step.project.registry[step.partition].sae or SaeSource(), step.project.root, model.model)
     return load_sae(SaeSource(directory=row.path), step.project.root, model.model, row.layer)
 
 

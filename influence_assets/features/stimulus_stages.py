@@ -10,10 +10,22 @@ from influence_assets.features.keyword_sets import keyword_sets
 from influence_assets.features.stimulus_tables import BACKGROUNDS, CONTRAST_TEXTS, Background
 from influence_assets.features.study_design import factors_of, long_term
 from influence_assets.influence.study_design import player
+from influence_assets.project import Project
 from influence_assets.rows import from_frame, to_frame
 from influence_assets.step import Step
 from influence_assets.steps import Frames
 from resources.messages import Role
+
+
+def biographer_of(project: Project, model: str) -> Biographer:
+    """Who writes and who checks the study's biographies."""
+    return Biographer(
+        model=model,
+        generator=player(project.study, Role.GENERATOR),
+        judge=player(project.study, Role.FILTER_JUDGE),
+        prompts=BiographyPrompts.load(project.prompts / "features"),
+        seed=project.study.seed,
+    )
 
 
 def write_backgrounds(step: Step) -> Frames:
@@ -21,15 +33,9 @@ def write_backgrounds(step: Step) -> Frames:
     n, factors = step.study.features.biographies, long_term(factors_of(step))
     if not n or not factors:
         return {BACKGROUNDS: to_frame(BACKGROUNDS, [])}
-    sets, folder = keyword_sets(factors, n, step.study.seed), step.project.prompts / "features"
-    rows = fixed_backgrounds(sets, factors, load_frames(folder / "backgrounds.yaml"), model=step.partition)
-    biographer = Biographer(
-        model=step.partition,
-        generator=player(step.study, Role.GENERATOR),
-        judge=player(step.study, Role.FILTER_JUDGE),
-        prompts=BiographyPrompts.load(folder),
-        seed=step.study.seed,
-    )
+    sets, frames = keyword_sets(factors, n, step.study.seed), step.project.prompts / "features" / "backgrounds.yaml"
+    rows = fixed_backgrounds(sets, factors, load_frames(frames), model=step.partition)
+    biographer = biographer_of(step.project, step.partition)
     rows += step.ask(lambda models: biographies(sets, factors, biographer, models, step.progress()))
     return {BACKGROUNDS: to_frame(BACKGROUNDS, rows)}
 

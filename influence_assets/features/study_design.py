@@ -14,7 +14,9 @@ from influence_assets.features.trait_asking import Checkpoint
 from influence_assets.features.trait_questions import TraitQuestion
 from influence_assets.influence import tables as influence
 from influence_assets.influence.records import CheckpointRow
+from influence_assets.project import Project
 from influence_assets.rows import from_frame
+from influence_assets.standing import Standing
 from influence_assets.step import Step
 from resources.content import Json
 from resources.errors import InputError
@@ -63,9 +65,14 @@ def opened_checkpoint(step: Step, checkpoint: Checkpoint) -> Iterator[OpenModel]
         yield model
 
 
-def factors_of(step: Step) -> tuple[Factor, ...]:
+def study_factors(project: Project) -> tuple[Factor, ...]:
+    """The factors of a project's study."""
+    return load_backgrounds(project.data, project.study.features.backgrounds)
+
+
+def factors_of(step: Standing) -> tuple[Factor, ...]:
     """The study's factors."""
-    return load_backgrounds(step.project.data, step.study.features.backgrounds)
+    return study_factors(step.project)
 
 
 def long_term(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
@@ -73,12 +80,12 @@ def long_term(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return of_kind(factors, Kind.LONG_TERM)
 
 
-def items_of(step: Step) -> tuple[TraitItem, ...]:
+def items_of(step: Standing) -> tuple[TraitItem, ...]:
     """The study's trait items."""
     return load_items(step.project.data, step.study.features.trait_items, seed=step.study.seed)
 
 
-def tested_traits(step: Step, items: tuple[TraitItem, ...]) -> tuple[str, ...]:
+def tested_traits(step: Standing, items: tuple[TraitItem, ...]) -> tuple[str, ...]:
     """The traits that are tested: all that have items, or those of them that the study steers. Raises `InputError` for
     a factor that does not exist."""
     traits = tuple(dict.fromkeys(item.trait for item in items))
