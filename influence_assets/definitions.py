@@ -10,7 +10,7 @@ import dagster as dg
 from influence_assets.partitions import PROJECT
 from influence_assets.project import ProjectResource
 
-FAMILIES = ("personas", "influence", "features", "steerability")
+FAMILIES = ("personas", "influence", "features", "steerability", "joint")
 """In the order of the graph: the assets of a family may read what those before it write."""
 
 

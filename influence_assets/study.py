@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
+from influence_assets.joint.settings import JointSettings
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
 
@@ -70,6 +71,7 @@ class Study(_Part):
     steerability: SteerabilitySettings = SteerabilitySettings()
     influence: InfluenceSettings = InfluenceSettings()
     features: FeaturesSettings = FeaturesSettings()
+    joint: JointSettings = JointSettings()
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> Study:

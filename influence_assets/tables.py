@@ -6,6 +6,7 @@ from pathlib import Path
 
 from influence_assets.features import tables as features
 from influence_assets.influence import tables as influence
+from influence_assets.joint import tables as joint
 from influence_assets.personas import tables as personas
 from influence_assets.steerability import tables as steerability
 from resources.ledger_tables import LEDGER_TABLES
@@ -16,6 +17,7 @@ ALL_TABLES: tuple[Table, ...] = (
     *steerability.TABLES,
     *influence.TABLES,
     *features.TABLES,
+    *joint.TABLES,
     *LEDGER_TABLES,
 )
 
