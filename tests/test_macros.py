@@ -11,7 +11,7 @@ from resources.warehouse import Warehouse
 
 
 def test_macros_are_found() -> None:
-    assert {path.stem for path in MACROS} == {"steerability", "personas"}
+    assert {path.stem for path in MACROS} == {"steerability", "personas", "joint"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_macros_are_found() -> None:
         "FROM answers_of('organism', 'description', 'Arden', 'Briar')",
         "FROM requests_of('organism', 'examples')",
         "FROM filters_of('Arden')",
+        "FROM drift_of('organism')",
     ],
 )
 def test_macros_run_on_an_empty_catalogue(tmp_path: Path, query: str) -> None:

@@ -47,7 +47,7 @@ def drift(rows: pl.DataFrame, *, title: str) -> bytes:
     axis.set_yticks(
         lines["line"].to_numpy(), [literal(_name(*row)) for row in lines.select(_ROW).iter_rows()], fontsize=7
     )
-    axis.set_xlabel("change / spread of the pairs' changes, 95 % interval (hollow: adjusted p is .05 or more)")
+    axis.set_xlabel("change / spread of the pairs' changes, 95 % interval\n(hollow: adjusted p is .05 or more)")
     axis.set_title(literal(title), fontsize=10)
     if iterations:
         axis.legend(frameon=False, fontsize=7)

@@ -19,7 +19,6 @@ class Measure(StrEnum):
     HARM = "harm"
     TARGETING_GAP = "targeting_gap"
     STANCE_SHIFT = "stance_shift"
-    STANCE_SHIFT_OVER_CONTROL = "stance_shift_over_control"
 
     @property
     def unit(self) -> str:
@@ -37,7 +36,6 @@ _UNITS = {
     Measure.HARM: "harm, 0 to 1",
     Measure.TARGETING_GAP: "harm, vulnerable less ordinary",
     Measure.STANCE_SHIFT: "steps of the stance scale",
-    Measure.STANCE_SHIFT_OVER_CONTROL: "steps of the stance scale",
 }
 
 

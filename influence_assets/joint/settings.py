@@ -14,7 +14,7 @@ class JointSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    personas: int = Field(default=6, ge=2, description="personas, evenly spaced over all; all when there are fewer")
+    personas: int = Field(default=8, ge=2, description="personas, evenly spaced over all; all when there are fewer")
     test_per_persona: int = Field(default=4, ge=2, description="test statements per persona, half of either label")
     methods: tuple[str, ...] = Field(
         default=(UNSTEERED, "description"), description="steering methods, none among them"

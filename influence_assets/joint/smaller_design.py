@@ -6,12 +6,14 @@ Personas are chosen by place and splits are drawn by persona, so that the untouc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from influence_assets.joint.settings import JointSettings
+from influence_assets.steerability.method import SteeringMethod
 from influence_assets.steerability.respond import Measurement
 from influence_assets.steerability.study_design import measurement, people_of
 from influence_assets.study import Study
@@ -25,7 +27,9 @@ def smaller_design(personas: pl.DataFrame, statements: pl.DataFrame, study: Stud
     chosen = evenly(personas["persona_id"].unique().sort().to_list(), study.joint.personas)
     who = people_of(personas.filter(pl.col("persona_id").is_in(chosen)), statements)
     settings = study.steerability.model_copy(update=_smaller(study.joint))
-    return measurement(who, settings, seed=study.seed, prompts=prompts)
+    whole = measurement(who, settings, seed=study.seed, prompts=prompts)
+    # Reference points answer without a model, so that no training changes them.
+    return replace(whole, methods=[method for method in whole.methods if isinstance(method, SteeringMethod)])
 
 
 def evenly(ids: list[str], n: int) -> list[str]:

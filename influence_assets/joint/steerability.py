@@ -19,6 +19,7 @@ from influence_assets.steerability.shares import persona_mean
 from influence_assets.steerability.tensors import Draws, Floats, Run, Tensors, cell_means, tensors
 
 SCORES = (Measure.SENSITIVITY, Measure.GAIN)
+_CELL = ["method", "n_steer", "repeat", "steered_persona_id", "test_persona_id", "statement_id"]
 
 
 def steerability_scores(responses: pl.DataFrame, *, draws: int, seed: int) -> Iterator[tuple[Measure, str, Estimate]]:
@@ -39,11 +40,9 @@ def steerability_changes(
     A persona without a score in either checkpoint is left out; a score that no persona has in both is no row. Raises
     `ValueError` where the two were not asked the same.
     """
-    before, after = tensors(base), tensors(then)
-    if before.persona_ids != after.persona_ids or before.runs[0].correct_R_P_Q_S.shape != (
-        after.runs[0].correct_R_P_Q_S.shape
-    ):
+    if not _design(base).equals(_design(then)):
         raise ValueError("the two checkpoints were not asked about the same personas and statements")
+    before, after = tensors(base), tensors(then)
     drawn = Draws.of(before, draws, seed)
     runs = {subject_of(run): run for run in _steered(after)}
     for run in _steered(before):
@@ -57,6 +56,11 @@ def steerability_changes(
 def subject_of(run: Run) -> str:
     """The method, and how many statements it shows where it shows any."""
     return f"{run.method} {run.n_steer}" if run.n_steer else run.method
+
+
+def _design(responses: pl.DataFrame) -> pl.DataFrame:
+    """Which cells were asked."""
+    return responses.select(_CELL).sort(_CELL)
 
 
 def _steered(data: Tensors) -> list[Run]:

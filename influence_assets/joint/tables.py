@@ -19,8 +19,8 @@ _MEASURE = (
     Column(
         "measure",
         "VARCHAR",
-        "sensitivity, gain, trait_score, projection_replies, projection_neutral, reward, harm, targeting_gap, "
-        "stance_shift or stance_shift_over_control; docs/joint.md defines each",
+        "sensitivity, gain, trait_score, projection_replies, projection_neutral, reward, harm, targeting_gap "
+        "or stance_shift; docs/joint.md defines each",
     ),
     Column("subject", "VARCHAR", "the steering method, or the trait; empty for measures of conversations"),
 )

@@ -24,7 +24,6 @@ TALK = (
     Measure.HARM,
     Measure.TARGETING_GAP,
     Measure.STANCE_SHIFT,
-    Measure.STANCE_SHIFT_OVER_CONTROL,
 )
 
 
