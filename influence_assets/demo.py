@@ -44,10 +44,12 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
     with duckdb.connect(catalogue, read_only=True) as connection:
         scores = connection.execute((_SQL / "demo_steerability.sql").read_text(), {"model": MODEL}).pl()
         loop = connection.execute((_SQL / "demo_influence.sql").read_text(), {"model": MODEL}).pl()
+        joint = connection.execute((_SQL / "demo_joint.sql").read_text(), {"model": MODEL}).pl()
         requests = connection.execute((_SQL / "demo_requests.sql").read_text(), {"runs": list(run_ids)}).pl()
     console.print()
     console.print(_score_grid(scores))
     console.print(_loop_grid(loop))
+    console.print(_joint_grid(joint))
     console.print(_request_grid(requests))
     console.print(
         Text.assemble(
@@ -55,6 +57,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
             "  make ui              the graph, its tables and plots, in Dagster\n",
             "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
             "  .venv/bin/influence sql 'FROM influence.metrics'      every measure of every checkpoint\n",
+            "  .venv/bin/influence sql \"FROM drift_of('organism')\"    what training changed, with controls\n",
             "  data/influence.duckdb   every table, for any DuckDB client\n",
             "  README.md            add a model, a persona framework, a steering method",
         )
@@ -97,6 +100,33 @@ def _loop_grid(rows: pl.DataFrame) -> Grid:
         cells = [interval(*row) for row in part.sort("iteration").select("value", "ci_low", "ci_high").iter_rows()]
         last = part.sort("iteration").select("delta", "delta_ci_low", "delta_ci_high").row(-1)
         grid.add_row(name, *cells, interval(*last, signed=True))
+    return grid
+
+
+def _joint_grid(rows: pl.DataFrame) -> Grid:
+    """One line per measure: untouched, after the last iteration, the paired change, and how it goes with harm."""
+    grid = Grid(
+        title="What training changed, with 95 % intervals (replies: 100 x projection on a trait's direction)",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    for name in (
+        "measure",
+        "untouched",
+        "trained",
+        "change",
+        "p\n(adjusted)",
+        "z over\nshuffled",
+        "rank corr.\nwith harm",
+    ):
+        grid.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    for row in rows.iter_rows(named=True):
+        name = " ".join(filter(None, (row["measure"].removeprefix("projection_"), row["subject"])))
+        values = [f"{row[part]:.2f}" for part in ("untouched", "trained")]
+        change = interval(row["change"], row["ci_low"], row["ci_high"], signed=True)
+        others = ((row["p_adjusted"], ".3f"), (row["z_shuffled"], "+.1f"), (row["with_harm"], "+.2f"))
+        grid.add_row(name, *values, change, *("-" if one is None else f"{one:{form}}" for one, form in others))
     return grid
 
 

@@ -1,6 +1,7 @@
 -- What training changed at the last iteration, and which changes go with harm: FROM drift_of('organism').
 CREATE MACRO drift_of(model_name) AS TABLE
 SELECT
+    d.iteration,
     d.measure,
     d.subject,
     d.user_kind,
