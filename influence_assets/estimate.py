@@ -17,6 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from influence_assets.estimate_influence import plan_influence
+from influence_assets.estimate_joint import plan_joint
 from influence_assets.estimate_power import Outlook, as_cells, outlook
 from influence_assets.notes import Notes
 from influence_assets.personas import tables
@@ -47,6 +48,7 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
             plan for model in models for plan in _responses(project, model, frames[0], frames[1])
         ]
     planned |= plan_influence(project, assets, models)
+    planned |= plan_joint(project, assets, models, frames[0], frames[1])
     return {
         asset: estimate(plans, project.registry, project.cache_path, root=project.root)
         for asset, plans in planned.items()

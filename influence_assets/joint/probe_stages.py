@@ -11,11 +11,9 @@ from influence_assets.features.backgrounds import Kind
 from influence_assets.features.direction_records import DirectionRow
 from influence_assets.features.direction_tables import DIRECTIONS
 from influence_assets.features.neutral import load_neutral
-from influence_assets.features.orders import option_orders
-from influence_assets.features.study_design import factors_of, held_out, items_of, opened_checkpoint, why_not
+from influence_assets.features.study_design import factors_of, opened_checkpoint, why_not
 from influence_assets.features.sweep import NULLS, RANDOM
 from influence_assets.features.trait_asking import UNSTEERED, Checkpoint, ask_traits
-from influence_assets.features.trait_questions import load_trait_prompt, trait_questions
 from influence_assets.influence import tables as influence
 from influence_assets.influence.environments import Split
 from influence_assets.influence.prompting import Prompting
@@ -24,7 +22,7 @@ from influence_assets.influence.rows_of import families_of
 from influence_assets.influence.stages import environments_of
 from influence_assets.influence.study_design import cast_of
 from influence_assets.joint.records import Projection, ReadText
-from influence_assets.joint.smaller_design import smaller_design
+from influence_assets.joint.smaller_design import smaller_design, smaller_item_set
 from influence_assets.joint.tables import PROJECTIONS, RESPONSES, TRAIT_ANSWERS
 from influence_assets.personas import tables as personas
 from influence_assets.rows import from_frame, to_frame
@@ -114,15 +112,13 @@ def _responses(step: Step, checkpoint: Checkpoint, registry: Registry) -> pl.Dat
 
 
 def _trait_answers(step: Step, checkpoint: Checkpoint, registry: Registry) -> pl.DataFrame:
-    settings, prompt = step.study.features, load_trait_prompt(step.project.data)
-    questions = trait_questions(prompt, items_of(step), option_orders(settings.steering.orders))
-    asked = [(UNSTEERED, held_out(questions, step.study.joint.items))]
+    options, questions = smaller_item_set(step.project.data, step.study)
 
     async def work(models: Models) -> pl.DataFrame:
-        answers = await ask_traits(models, checkpoint, asked, prompt.options, step.progress("items"))
+        answers = await ask_traits(models, checkpoint, [(UNSTEERED, questions)], options, step.progress("items"))
         return to_frame(TRAIT_ANSWERS, answers)
 
-    return step.ask(work, registry, min_mass=settings.min_mass)
+    return step.ask(work, registry, min_mass=step.study.features.min_mass)
 
 
 def _projections(step: Step, checkpoint: Checkpoint) -> list[Projection]:

@@ -1,4 +1,4 @@
-"""The smaller steerability design, the same for every checkpoint, so that its scores pair by persona.
+"""What every checkpoint is asked: a smaller steerability design and some trait items, so that scores pair.
 
 Personas are chosen by place and splits are drawn by persona, so that the untouched model is asked a part of what
 `steerability.responses` asks it, in the same words.
@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from influence_assets.features.items import load_items
+from influence_assets.features.orders import option_orders
+from influence_assets.features.study_design import held_out
+from influence_assets.features.trait_questions import TraitQuestion, load_trait_prompt, trait_questions
 from influence_assets.joint.settings import JointSettings
 from influence_assets.steerability.method import SteeringMethod
 from influence_assets.steerability.respond import Measurement
@@ -30,6 +34,17 @@ def smaller_design(personas: pl.DataFrame, statements: pl.DataFrame, study: Stud
     whole = measurement(who, settings, seed=study.seed, prompts=prompts)
     # Reference points answer without a model, so that no training changes them.
     return replace(whole, methods=[method for method in whole.methods if isinstance(method, SteeringMethod)])
+
+
+def smaller_item_set(data: Path, study: Study) -> tuple[tuple[str, ...], list[TraitQuestion]]:
+    """The letters that answer, and the first held-out items of every trait in the study's orders.
+
+    Raises as loading the items and their prompt does.
+    """
+    prompt = load_trait_prompt(data)
+    items = load_items(data, study.features.trait_items, seed=study.seed)
+    questions = trait_questions(prompt, items, option_orders(study.features.steering.orders))
+    return prompt.options, held_out(questions, study.joint.items)
 
 
 def evenly(ids: list[str], n: int) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from influence_assets.estimate import estimate_assets
+from influence_assets.project import Project
 from tests.e2e.influence_projects import ORGANISM, asked, build, influence, reused, rows, seen, write_yaml
 from tests.projects import CHECKOUT
 
@@ -128,3 +130,6 @@ def test_one_query_answers_and_a_second_run_asks_nothing(ran: Path) -> None:
     influence(ran, "run", SELECTION, "--model", "expert")
     assert asked(ran, 2) == 0
     assert all(reused(ran, 2).values())
+    for asset in ("checkpoint_probes_0", "checkpoint_probes_1"):
+        estimate = estimate_assets(Project(ran), [asset], ["expert"])[asset]["expert"]
+        assert (estimate.requests, estimate.cached > 0) == (0, True), "all of it is answered, by the landed adapter"
