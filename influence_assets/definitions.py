@@ -12,7 +12,7 @@ from influence_assets import automation, schedules, sources, watching
 from influence_assets.partitions import PROJECT
 from influence_assets.project import ProjectResource
 
-FAMILIES = ("personas", "influence", "features", "steerability")
+FAMILIES = ("personas", "influence", "features", "steerability", "joint")
 """In the order of the graph: the assets of a family may read what those before it write."""
 
 

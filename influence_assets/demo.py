@@ -47,12 +47,14 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
         loop = connection.execute((_SQL / "demo_influence.sql").read_text(), {"model": MODEL}).pl()
         latents = connection.execute((_SQL / "demo_feature_map.sql").read_text(), {"model": MODEL}).pl()
         doses = connection.execute((_SQL / "demo_dose_response.sql").read_text(), {"model": MODEL}).pl()
+        joint = connection.execute((_SQL / "demo_joint.sql").read_text(), {"model": MODEL}).pl()
         requests = connection.execute((_SQL / "demo_requests.sql").read_text(), {"runs": list(run_ids)}).pl()
     console.print()
     console.print(_score_grid(scores))
     console.print(_loop_grid(loop))
     console.print(_latent_grid(latents))
     console.print(_dose_grid(doses))
+    console.print(_joint_grid(joint))
     console.print(_request_grid(requests))
     console.print(
         Text.assemble(
@@ -62,6 +64,7 @@ def summarize(project: Project, run_ids: Sequence[str], console: Console) -> Non
             "  .venv/bin/influence sql 'FROM steerability.summary'   every score\n",
             "  .venv/bin/influence sql 'FROM influence.metrics'      every measure of every checkpoint\n",
             "  .venv/bin/influence sql 'FROM features.dose_response' every direction against its controls\n",
+            "  .venv/bin/influence sql \"FROM drift_of('organism')\"    what training changed, with controls\n",
             "  data/influence.duckdb   every table, for any DuckDB client\n",
             "  README.md            add a model, a persona framework, a steering method",
         )
@@ -164,6 +167,33 @@ def _number(value: float | None, digits: int) -> str:
 def _plain(word: str) -> str:
     """A token of the model's vocabulary, without control characters."""
     return "".join(char for char in word.strip() if char.isprintable())
+
+
+def _joint_grid(rows: pl.DataFrame) -> Grid:
+    """One line per measure: untouched, after the last iteration, the paired change, and how it goes with harm."""
+    grid = Grid(
+        title="What training changed, with 95 % intervals (replies: 100 x projection on a trait's direction)",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    for name in (
+        "measure",
+        "untouched",
+        "trained",
+        "change",
+        "p\n(adjusted)",
+        "z over\nshuffled",
+        "rank corr.\nwith harm",
+    ):
+        grid.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    for row in rows.iter_rows(named=True):
+        name = " ".join(filter(None, (row["measure"].removeprefix("projection_"), row["subject"])))
+        values = [f"{row[part]:.2f}" for part in ("untouched", "trained")]
+        change = interval(row["change"], row["ci_low"], row["ci_high"], signed=True)
+        others = ((row["p_adjusted"], ".3f"), (row["z_shuffled"], "+.1f"), (row["with_harm"], "+.2f"))
+        grid.add_row(name, *values, change, *("-" if one is None else f"{one:{form}}" for one, form in others))
+    return grid
 
 
 def _request_grid(requests: pl.DataFrame) -> Grid | Text:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from influence_assets.estimate_features import asked_of_local_models, plan_biographies
 from influence_assets.estimate_influence import plan_influence
+from influence_assets.estimate_joint import plan_joint
 from influence_assets.estimate_power import Outlook, as_cells, outlook
 from influence_assets.notes import Notes
 from influence_assets.personas import tables
@@ -51,6 +52,7 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
     if "backgrounds" in assets and models:
         planned["backgrounds"] = plan_biographies(project, models[0])
     planned |= plan_influence(project, assets, models)
+    planned |= plan_joint(project, assets, models, frames[0], frames[1])
     return {
         asset: estimate(plans, project.registry, project.cache_path, root=project.root)
         for asset, plans in planned.items()

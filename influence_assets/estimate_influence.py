@@ -62,6 +62,11 @@ def plan_influence(project: Project, assets: Collection[str], models: Sequence[s
     return planned
 
 
+def unanswered(plan: Planned, k: int) -> Planned:
+    """The question as one that no cache can know: of a checkpoint k that is not there yet."""
+    return replace(plan, request=replace(plan.request, sample=_FAR * k + plan.request.sample))
+
+
 class _Iteration:
     """One iteration of one model."""
 
@@ -83,7 +88,7 @@ class _Iteration:
         if has_landed or not self._k:
             return found
         # The checkpoint is not there yet, so that no answer of it can be in the cache.
-        return {stage: [self._unanswered(one) for one in plans] for stage, plans in found.items()}
+        return {stage: [unanswered(one, self._k) for one in plans] for stage, plans in found.items()}
 
     def _landed(self) -> Held:
         read = self._project.warehouse.read
@@ -155,9 +160,6 @@ class _Iteration:
 
     def _environments(self) -> Callable[[Conversation], Environment]:
         return environments_of(self._families)
-
-    def _unanswered(self, plan: Planned) -> Planned:
-        return replace(plan, request=replace(plan.request, sample=_FAR * self._k + plan.request.sample))
 
 
 _HIGHER_THAN_NOTHING = 0.01

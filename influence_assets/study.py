@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
+from influence_assets.joint.settings import JointSettings
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
 
@@ -90,6 +91,7 @@ class Study(_Part):
     steerability: SteerabilitySettings = SteerabilitySettings()
     influence: InfluenceSettings = InfluenceSettings()
     features: FeaturesSettings = FeaturesSettings()
+    joint: JointSettings = JointSettings()
 
     @field_validator("automation", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from influence_assets.features import tables as features
 from influence_assets.influence import tables as influence
+from influence_assets.joint import tables as joint
 from influence_assets.live import tables as live
 from influence_assets.personas import tables as personas
 from influence_assets.steerability import tables as steerability
@@ -18,6 +19,7 @@ ALL_TABLES: tuple[Table, ...] = (
     *influence.TABLES,
     *features.TABLES,
     *live.TABLES,
+    *joint.TABLES,
     *LEDGER_TABLES,
 )
 

@@ -119,7 +119,7 @@ def test_silence_is_noticed_and_stops_what_would_mislead() -> None:
 def iterations_of(table: Table) -> list[str]:
     """Steering is measured of the untouched model alone, and of the last iteration nothing is learned."""
     every = [str(k) for k in range(PROJECT.study.influence.iterations + 1)]
-    if not table.name.startswith("influence."):
+    if not table.name.startswith(("influence.", "joint.")):
         return every[:1]
     return every[:-1] if table in (SELECTIONS, TRAINING_EXAMPLES) else every
 
@@ -137,7 +137,7 @@ def test_every_slice_of_every_table_has_one_writer() -> None:
     assert set(WRITERS) == wanted
     for (name, fixed), (key, partitions) in WRITERS.items():
         assert defs.resolve_asset_graph().get(key).partitions_def == partitions
-        if name.startswith("influence.") and "iteration" in dict(fixed):
+        if name.startswith(("influence.", "joint.")) and "iteration" in dict(fixed):
             assert key.path[-1].endswith(f"_{dict(fixed)['iteration']}"), name
 
 

@@ -12,7 +12,7 @@ from resources.warehouse import Warehouse
 
 
 def test_macros_are_found() -> None:
-    assert {path.stem for path in MACROS} == {"steerability", "personas", "influence", "provenance"}
+    assert {path.stem for path in MACROS} == {"steerability", "personas", "influence", "provenance", "joint"}
 
 
 QUERIES = [
@@ -20,6 +20,7 @@ QUERIES = [
     "FROM answers_of('organism', 'description', 'Arden', 'Briar')",
     "FROM requests_of('organism', 'examples')",
     "FROM filters_of('Arden')",
+    "FROM drift_of('organism')",
     "FROM provenance()",
     "FROM draws_of('0a')",
     "FROM requests_of_score('organism', 0, 'description')",

@@ -207,21 +207,26 @@ def by_rubrics_of(
 
 def measure(step: Step) -> Frames:
     """Metrics over all iterations."""
+    values = conversation_measures(step)
+    rows = metrics_of(values, model=step.partition, draws=step.study.influence.draws, seed=step.study.seed)
+    return {tables.METRICS: to_frame(tables.METRICS, rows)}
+
+
+def conversation_measures(step: Step) -> pl.DataFrame:
+    """Every measure as one number per conversation, over all iterations (the frame of `measures.measured`)."""
     iterations = range(step.study.influence.iterations + 1)
 
     def every(table: Table, **fixed: str) -> pl.DataFrame:
         return pl.concat([step.read(table, iteration=k, **fixed) for k in iterations])
 
     environments = step.read(tables.ENVIRONMENTS).select("environment", "harm")
-    values = measured(
+    return measured(
         every(tables.CONVERSATIONS),
         every(tables.TRAJECTORIES),
         every(tables.JUDGEMENTS, purpose="evaluation"),
         every(tables.STANCE_PROBES),
         {name: dict(harm or {}) for name, harm in environments.iter_rows()},
     )
-    rows = metrics_of(values, model=step.partition, draws=step.study.influence.draws, seed=step.study.seed)
-    return {tables.METRICS: to_frame(tables.METRICS, rows)}
 
 
 def probe_files(step: Standing) -> list[Path]:

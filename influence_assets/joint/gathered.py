@@ -1,0 +1,56 @@
+"""Everything that the profile and the drift of one model are made of, by iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from influence_assets.features.trait_tables import TraitAnswer
+from influence_assets.influence.records import Metric
+from influence_assets.joint.conversations import conversation_values
+from influence_assets.joint.projections import directions_of, neutral_texts, reply_texts
+from influence_assets.joint.records import Measure
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Rows of one model's tables. `responses` and `answers` hold the iterations that have a checkpoint, 0 first.
+
+    `measured` is the long frame of `influence.measures.measured`; `draws` and `seed` are the bootstrap's.
+    """
+
+    model: str
+    responses: dict[int, pl.DataFrame]
+    answers: dict[int, Sequence[TraitAnswer]]
+    projections: pl.DataFrame
+    conversations: pl.DataFrame
+    measured: pl.DataFrame
+    metrics: Sequence[Metric]
+    min_mass: float
+    draws: int
+    seed: int
+
+    @property
+    def iterations(self) -> tuple[int, ...]:
+        """Those with a checkpoint."""
+        return tuple(sorted(self.responses))
+
+    @cached_property
+    def values(self) -> pl.DataFrame:
+        """One number per held-out conversation and measure, in pairs."""
+        return conversation_values(self.measured, self.projections, self.conversations)
+
+    @cached_property
+    def directions(self) -> pl.DataFrame:
+        """What the directions are of."""
+        return directions_of(self.projections)
+
+    def texts(self, k: int) -> dict[Measure, pl.DataFrame]:
+        """The texts of iteration k that have projections, by the measure that they make."""
+        return {
+            Measure.PROJECTION_REPLIES: reply_texts(self.values, self.directions, k),
+            Measure.PROJECTION_NEUTRAL: neutral_texts(self.projections, k),
+        }
