@@ -25,6 +25,8 @@ BENCHMARKS = {
     "matrix_scores": "Scores of a 100 x 100 matrix with 1,000 draws (target: < 5 s)",
     "prefix_sharing": "Matrix of a 30 M-parameter model (targets: >= 12x, >= 7x, tokens <= 1.15 x unique)",
     "local_generation": "Joined decoding against lock-step batches (target: >= 1.5x)",
+    "steered_generation": "Steered generation against unsteered (target: <= 1.10x)",
+    "activations": "Activations of a text set against bare forward passes (target: <= 1.15x)",
     "rollout_scheduling": "1,000 conversations over HTTP (targets: <= 1.05 of the bound, >= 4x lock-step)",
     "sae_training": "Training an SAE against bare forward passes (target: <= 1 pass a token, variance >= .9)",
     "sql_million": "SQL over 1 M conversations, 10 M turns (targets: < 1 s, < 100 ms)",

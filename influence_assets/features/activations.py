@@ -55,11 +55,12 @@ def activations(
     for batch in _batches(spans):
         with torch.inference_mode():
             streams = streams_after(opened.model, layers, _inputs(opened, [spans[i].ids for i in batch]))
+        own_B_S = _own(opened, [spans[i] for i in batch])
+        places = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
         for layer, stream_B_S_D in streams.items():
-            for row, i in enumerate(batch):
-                own_S_D = stream_B_S_D[row, spans[i].start : len(spans[i].ids)]
-                norms[layer] += float(own_S_D.norm(dim=-1).sum())
-                kept[layer][offsets[i] : offsets[i + 1]] = _pooled(own_S_D, pooling).float().cpu().numpy()
+            wide_B_S_D = stream_B_S_D if stream_B_S_D.dtype == torch.float64 else stream_B_S_D.float()
+            norms[layer] += float((wide_B_S_D.norm(dim=-1) * own_B_S).sum())
+            kept[layer][places] = _pooled(wide_B_S_D, own_B_S, pooling).float().cpu().numpy()
     return {layer: Activations(kept[layer], offsets, norms[layer] / float(lengths.sum())) for layer in layers}
 
 
@@ -69,10 +70,21 @@ def text_span(opened: OpenModel, text: str) -> Span:
     return Span(tuple(ids), max(0, len(ids) - len(bare)))
 
 
-def _pooled(own_S_D: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+def _own(opened: OpenModel, spans: Sequence[Span]) -> torch.Tensor:
+    """[B, S]: the tokens that are the texts, and neither read before nor padding."""
+    place_S = torch.arange(max(len(span.ids) for span in spans), device=opened.device)
+    start_B, end_B = torch.tensor([(span.start, len(span.ids)) for span in spans], device=opened.device).T
+    return (place_S >= start_B[:, None]) & (place_S < end_B[:, None])
+
+
+def _pooled(stream_B_S_D: torch.Tensor, own_B_S: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """A row per text, or per token, text after text."""
+    if pooling is Pooling.TOKENS:
+        return stream_B_S_D[own_B_S]
     if pooling is Pooling.LAST:
-        return own_S_D[-1:]
-    return own_S_D.mean(dim=0, keepdim=True) if pooling is Pooling.MEAN else own_S_D
+        last_B = own_B_S.shape[1] - 1 - own_B_S.flip(dims=(1,)).int().argmax(dim=1)
+        return stream_B_S_D[torch.arange(len(last_B), device=last_B.device), last_B]
+    return (stream_B_S_D * own_B_S[..., None]).sum(dim=1) / own_B_S.sum(dim=1, keepdim=True)
 
 
 def _check(opened: OpenModel, spans: Sequence[Span]) -> None:
