@@ -1,4 +1,4 @@
-"""The command `influence`. Exit codes: 0 done, 1 failed, 2 bad input, 3 budget."""
+"""The command `influence`. Exit codes: 0 done, 1 failed, 2 bad input, 3 budget, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rich.console import Console
 from influence_assets.cli_export import export as export_
 from influence_assets.cli_import import import_
 from influence_assets.cli_label import label
+from influence_assets.interrupts import EXIT_CODE as INTERRUPTED
+from influence_assets.interrupts import Interrupted, until_interrupted
 from resources.errors import BudgetError, InfluenceError, InputError
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ class Group(click.Group):
             click.echo(f"influence: {error}", err=True)
             code = 2 if isinstance(error, InputError) else 3 if isinstance(error, BudgetError) else 1
             ctx.exit(code)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"influence: {interrupt if isinstance(interrupt, Interrupted) else 'interrupted'}", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +88,7 @@ def run(
         families=families or study.influence.families,
     )
     code = 0
-    for outcome in runs.run(project, definitions.defs, todo, console, force=force):
+    for outcome in until_interrupted(runs.run(project, definitions.defs, todo, console, force=force), len(todo)):
         state = "done" if not outcome.error else outcome.error
         console.print(f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}", markup=False)
         code = max(code, outcome.code)

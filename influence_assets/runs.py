@@ -11,11 +11,12 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from rich.console import Console
 
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
@@ -54,6 +55,16 @@ def prepare_home(project: Project) -> Path:
     return home
 
 
+def quiet_instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance in this home, without its capture of what a step prints.
+
+    The capture starts four processes for every step, stands between the progress bars and the terminal, and answers
+    Ctrl-C with tracebacks of its own.
+    """
+    none = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.resolve()), overrides={"compute_logs": none}))
+
+
 def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     """Asset keys of a Dagster selection string such as `*`, `group:personas` or `+key:steerability/matrix`."""
     graph = definitions.resolve_asset_graph()
@@ -88,17 +99,17 @@ def parts(
 
 def run(
     project: Project, definitions: dg.Definitions, todo: Sequence[Part], console: Console, *, force: bool = False
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Materialize part after part, with progress bars; yields each outcome as it is there.
 
     Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run id when
     none were left.
     """
-    prepare_home(project)
+    home = prepare_home(project)
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
     job = definitions.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.get() as instance, terminal_bars(console):
+    with quiet_instance(home) as instance, terminal_bars(console):
         for part in todo:
             kept = _left(definitions, part, failed)
             unrun = f"{len(part.assets) - len(kept)} assets not run, since what they stand on failed"

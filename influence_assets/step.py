@@ -11,6 +11,7 @@ from typing import TypeVar
 import dagster as dg
 import polars as pl
 
+from influence_assets.interrupts import as_keyboard_interrupt
 from influence_assets.partitions import FAMILIES, MODELS
 from influence_assets.progress import reporter
 from influence_assets.project import Project
@@ -121,7 +122,8 @@ class Step:
             ) as models:
                 return await work(models)
 
-        return asyncio.run(main())
+        with as_keyboard_interrupt():
+            return asyncio.run(main())
 
     def requests(self) -> pl.DataFrame:
         """What this run asked for this partition, one row per question; an answer paid for wins over a cache hit."""
