@@ -1,8 +1,8 @@
 """Ctrl-C, noticed whoever handles the signal.
 
-Dagster and asyncio install handlers of their own for the time they work, and a run that was interrupted just before its
-end looks like any other. `noticed` sees the signal beside all of them; `Interrupted` is what the command line turns into
-one line and exit code 130.
+Dagster and asyncio install handlers of their own for the time they work, and a run that was interrupted just before
+its end looks like any other. `noticed` sees the signal beside all of them; `Interrupted` is what the command line turns
+into one line and exit code 130.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ def noticed() -> Iterator[Callable[[], bool]]:
     seen: set[int] = set()
 
     def came() -> bool:
-        try:
+        with suppress(BlockingIOError):
             seen.update(os.read(reading, 512))
-        except BlockingIOError:
-            pass
         return bool(seen & {signal.SIGINT, signal.SIGTERM})
 
     try:
