@@ -85,7 +85,8 @@ def run(
 ) -> None:
     """Materialize assets, model by model.
 
-    Frameworks and environments come first, since every model stands on them. SELECTION is an asset's name or a Dagster selection. What has landed from the same inputs is not computed again.
+    Frameworks and environments come first, since every model stands on them. SELECTION is an asset's name or a Dagster
+    selection. What has landed from the same inputs is not computed again.
 
     \b
     influence run                                    every asset, every model
@@ -133,8 +134,8 @@ def _known(field: str, names: Sequence[str], known: Sequence[str]) -> None:
 def estimate(selection: str, models: tuple[str, ...]) -> None:
     """Count requests, tokens and cost beforehand.
 
-    Asks nobody. Also says how small a change the study could find, once rows have landed that show how much answers vary. SELECTION
-    is as for run.
+    Asks nobody. Also says how small a change the study could find, once rows have landed that show how much answers
+    vary. SELECTION is as for run.
 
     \b
     influence estimate --model mini                     every asset of one model

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +73,8 @@ def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     keys = {key for key in graph.get_all_asset_keys() if selection in ("*", key.path[-1])}
     if not keys:
         # Dagster's own error for a bad selection is a page long and does not say what exists.
-        with contextlib.suppress(dg.DagsterInvalidSubsetError, dg.DagsterInvalidDefinitionError):
+        with contextlib.suppress(dg.DagsterError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
             keys = set(dg.AssetSelection.from_string(selection).resolve(graph))
     if not keys:
         known = ", ".join(sorted(key.path[-1] for key in graph.get_all_asset_keys()))
