@@ -119,7 +119,9 @@ def _model(project: Project, entry: ModelEntry) -> Finding:
     if entry.provider is ProviderName.LOCAL:
         return _local_model(project, entry)
     defaults = {ProviderName.OPENAI: "OPENAI_API_KEY", ProviderName.ANTHROPIC: "ANTHROPIC_API_KEY"}
-    variable = entry.api_key_env or defaults[entry.provider]
+    variable = entry.api_key_env or defaults.get(entry.provider)
+    if variable is None:
+        return Finding(True, f"model {entry.name}: no key that we know of")
     if os.environ.get(variable):
         return Finding(True, f"model {entry.name}: key in {variable}")
     if entry.base_url and not entry.api_key_env:

@@ -19,18 +19,21 @@ import threading
 
 from tests.servers.scripted import Answer, Asked, ScriptedServer, error, openai_logprobs, openai_text
 
-VERBS = (
-    "plan sort tidy label polish repair measure collect admire defend study paint borrow forget postpone avoid "
-    "question mock gamble chase copy hide sell count rehearse invite teach follow promise refuse"
-).split()
-THINGS = (
-    "old letters;crowded dinners;winter evenings;cheap tickets;mountain roads;office papers;board games;garden tools;"
-    "family recipes;distant offers;morning news;noisy markets;foreign films;second chances;city maps;quiet rooms"
-).split(";")
-TIMES = (
-    "before work;after every meeting;with my brothers;on slow trains;while others sleep;at the weekend;during holidays;"
-    "when nobody asks;in spring;with great care;at any price;without a plan"
-).split(";")
+VERBS = [
+    "plan", "sort", "tidy", "label", "polish", "repair", "measure", "collect", "admire", "defend", "study", "paint",
+    "borrow", "forget", "postpone", "avoid", "question", "mock", "gamble", "chase", "copy", "hide", "sell", "count",
+    "rehearse", "invite", "teach", "follow", "promise", "refuse",
+]  # fmt: skip
+THINGS = [
+    "old letters", "crowded dinners", "winter evenings", "cheap tickets", "mountain roads", "office papers",
+    "board games", "garden tools", "family recipes", "distant offers", "morning news", "noisy markets",
+    "foreign films", "second chances", "city maps", "quiet rooms",
+]  # fmt: skip
+TIMES = [
+    "before work", "after every meeting", "with my brothers", "on slow trains", "while others sleep",
+    "at the weekend", "during holidays", "when nobody asks", "in spring", "with great care", "at any price",
+    "without a plan",
+]  # fmt: skip
 
 _PERSONA = re.compile(r"(?:Here is a persona|You are this persona): (.+)")
 _COUNT = re.compile(r"Write (\d+) short first-person statements")
@@ -39,7 +42,9 @@ _CLOSED = re.compile(r"Answer with one of: (.+)\s*$")
 
 def answer(asked: Asked) -> Answer:
     """The script: closed questions get a distribution, lists of statements a list, everything else a few words."""
-    if asked.path.endswith("/embeddings") or not asked.openai:
+    if asked.path.endswith(("/load_lora_adapter", "/unload_lora_adapter")):  # as vLLM has it; the words stay the same
+        return Answer(b"done", content_type="text/plain")
+    if not asked.openai:
         return error(404, "this server only chats")
     options = options_of(asked.last)
     if options and asked.wants_logprobs:
