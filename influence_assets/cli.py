@@ -1,23 +1,25 @@
-"""The command `influence`. Exit codes: 0 done, 1 failed, 2 bad input, 3 budget."""
+"""The command `influence`. Exit codes: 0 done, 1 failed, 2 bad input, 3 budget, 130 interrupted."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
-from rich.console import Console
 
+from influence_assets.cli_common import busy, console
+from influence_assets.cli_common import project as open_project
 from influence_assets.cli_export import export as export_
 from influence_assets.cli_import import import_
 from influence_assets.cli_label import label
+from influence_assets.cli_organism import organism
+from influence_assets.interrupts import EXIT_CODE as INTERRUPTED
+from influence_assets.interrupts import Interrupted, until_interrupted
 from resources.errors import BudgetError, InfluenceError, InputError
 
-if TYPE_CHECKING:
-    from influence_assets.project import Project
-
-console = Console(stderr=True)
+_WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 class Group(click.Group):
@@ -30,6 +32,13 @@ class Group(click.Group):
             click.echo(f"influence: {error}", err=True)
             code = 2 if isinstance(error, InputError) else 3 if isinstance(error, BudgetError) else 1
             ctx.exit(code)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"influence: {place}{error.strerror or error}", err=True)
+            ctx.exit(2 if isinstance(error, _WRONG_PATH) else 1)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"influence: {interrupt if isinstance(interrupt, Interrupted) else 'interrupted'}", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,17 +47,31 @@ def main() -> None:
 
     \b
     influence demo                         everything, on the embedded organism
+    influence doctor                       is everything there that the study needs?
+    influence estimate --model my-model    requests, tokens and cost, before anything is asked
     influence run '*' --model my-model     one model through the whole graph
     influence sql "FROM steerability.summary"
+
+    Commands work in the project of the working directory: the nearest folder above with data/study.yaml in it.
+
+    Exit codes: 0 done, 1 failed, 2 bad input, 3 budget used up, 130 interrupted (what has landed is kept, and the same
+    command goes on from there).
     """
 
 
 @main.command()
 def demo() -> None:
-    """Run the default study on the embedded organism and print what came out."""
-    from influence_assets.demo import run_demo
+    """Run the study on the embedded organism.
 
-    sys.exit(run_demo(_project(), console))
+    Prints what came out, with intervals, and what to look at next.
+
+    \b
+    influence demo      a second time it asks nothing again
+    """
+    with busy("reading the study"):
+        from influence_assets.demo import run_demo
+
+    sys.exit(run_demo(open_project(), console))
 
 
 @main.command()
@@ -66,7 +89,10 @@ def run(
     force: bool,
     jobs: int,
 ) -> None:
-    """Materialize a selection of assets: frameworks and environments first, then model by model.
+    """Materialize assets, model by model.
+
+    Frameworks and environments come first, since every model stands on them. SELECTION is an asset's name or a Dagster
+    selection. What has landed from the same inputs is not computed again.
 
     A model behind an API waits more than it works: several of those run well at once. A local model takes a share of
     this machine for each.
@@ -77,12 +103,16 @@ def run(
     influence run '+key:"steerability/steerability_matrix"'   with all upstream of it
     influence run --jobs 8                           eight partitions at once, each in a process of its own
     """
-    from influence_assets import definitions, runs
-
-    project = _project()
+    project = open_project()
     for name in models:
         project.registry[name]
-    keys = runs.select(definitions.defs, selection)
+    with busy("reading the study"):
+        from influence_assets import definitions, runs
+        from influence_assets.partitions import family_keys, framework_keys
+
+        keys = runs.select(definitions.defs, selection)
+    _known("--framework", frameworks, framework_keys(project.data))
+    _known("--family", families, family_keys(project.data))
     names = models or tuple(entry.name for entry in project.registry.models)
     study = project.study
     todo = runs.parts(
@@ -92,39 +122,61 @@ def run(
         families=families or study.influence.families,
     )
     code = 0
-    for outcome in runs.run(project, definitions.defs, todo, console, force=force, jobs=jobs):
+    outcomes = runs.run(project, definitions.defs, todo, console, force=force, jobs=jobs)
+    for outcome in until_interrupted(outcomes, len(todo)):
         state = "done" if not outcome.error else outcome.error
         console.print(f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}", markup=False)
         code = max(code, outcome.code)
     sys.exit(code)
 
 
+def _known(field: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(
+                "there is none of this name", field=field, value=name, fix=f"there are: {', '.join(known)}"
+            )
+
+
 @main.command()
 @click.argument("selection", default="*")
 @click.option("--model", "models", multiple=True, help="Models of data/models.yaml; all when absent.")
 def estimate(selection: str, models: tuple[str, ...]) -> None:
-    """Requests, tokens and cost of a selection before anything is asked, and the smallest change it could find.
+    """Count requests, tokens and cost beforehand.
+
+    Asks nobody. Also says how small a change the study could find, once rows have landed that show how much answers
+    vary. SELECTION is as for run.
 
     \b
-    influence estimate persona_responses --model mini
+    influence estimate --model mini                     every asset of one model
+    influence estimate persona_responses --model mini   one asset
     """
-    from influence_assets import definitions, runs
-    from influence_assets.estimate import print_estimate
-
-    project = _project()
+    project = open_project()
+    for name in models:
+        project.registry[name]
     names = models or tuple(entry.name for entry in project.registry.models)
-    assets = [key.path[-1] for key in runs.select(definitions.defs, selection)]
-    print_estimate(project, assets, names, console)
+    with busy("counting questions"):
+        from influence_assets import definitions, runs
+        from influence_assets.estimate import print_estimate
+
+        assets = [key.path[-1] for key in runs.select(definitions.defs, selection)]
+        print_estimate(project, assets, names, console)
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Anything else is open to your network.")
 def ui(port: int, host: str) -> None:
-    """Open the graph in Dagster, with its records in the project's .dagster folder."""
+    """Open the graph in Dagster.
+
+    Its records lie in the project's .dagster folder.
+
+    \b
+    influence ui --port 3001
+    """
     from influence_assets.serve import serve
 
-    sys.exit(serve(_project(), host, port))
+    sys.exit(serve(open_project(), host, port))
 
 
 @main.command()
@@ -132,10 +184,14 @@ def ui(port: int, host: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Anything else is open to your network.")
 @click.option("--live", is_flag=True, help="Also play conversations with models, at their cost.")
 def viewer(port: int, host: str, live: bool) -> None:
-    """Read conversations, plots and tables in the browser, live while runs write."""
+    """Read conversations, plots and tables in the browser, live while runs write.
+
+    \b
+    influence viewer --live
+    """
     from influence_assets.viewer.serve import serve_viewer
 
-    sys.exit(serve_viewer(_project(), host, port, live=live))
+    sys.exit(serve_viewer(open_project(), host, port, live=live))
 
 
 @main.command()
@@ -145,10 +201,12 @@ def sql(query: str | None) -> None:
 
     \b
     influence sql "SELECT method, value FROM steerability.summary WHERE score = 'sensitivity'"
+    influence sql "SHOW ALL TABLES"
+    influence sql "DESCRIBE influence.metrics"
     """
     from influence_assets.shell import print_query, shell
 
-    warehouse = _project().warehouse
+    warehouse = open_project().warehouse
     if query is None:
         shell(warehouse)
     else:
@@ -162,136 +220,77 @@ def db() -> None:
 
 @db.command()
 def publish() -> None:
-    """Build the catalogue anew, after the project folder was moved for example."""
-    click.echo(_project().warehouse.publish())
+    """Build the catalogue anew.
+
+    Needed after the project folder was moved.
+
+    \b
+    influence db publish
+    """
+    with busy("publishing"):
+        path = open_project().warehouse.publish()
+    click.echo(path)
 
 
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["duckdb", "parquet", "csv"]), default="duckdb", show_default=True)
 def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
-    """Write all tables into one self-contained DuckDB file, or a folder of Parquet or CSV files."""
-    _project().warehouse.export(file, form)
+    """Copy all tables into one file or folder.
+
+    One self-contained DuckDB file, or a folder of Parquet or CSV files.
+
+    \b
+    influence db export study.duckdb
+    influence db export study-parquet --format parquet
+    """
+    with busy("copying tables"):
+        open_project().warehouse.export(file, form)
     click.echo(file)
 
 
 main.add_command(label)
 main.add_command(export_)
 main.add_command(import_)
+main.add_command(organism)
 
 
 @main.command(name="new-states")
 @click.argument("environment")
-@click.option("-n", default=20, show_default=True, help="How many.")
+@click.option("-n", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @click.option("--seed", default=0, show_default=True)
 def new_states(environment: str, n: int, seed: int) -> None:
-    """Have the study's generator write more initial states for an environment.
+    """Have a model write more initial states.
+
+    ENVIRONMENT is a file of data/environments; the study's generator writes.
 
     \b
     influence new-states therapy_talk_vulnerable -n 200
     """
     from influence_assets.influence.writing import write_new_states
+    from influence_assets.progress import terminal_bars
 
-    written = write_new_states(_project(), environment, n=n, seed=seed)
+    with terminal_bars(console):
+        written = write_new_states(open_project(), environment, n=n, seed=seed)
     for reason, count in sorted(written.rejected.items()):
         click.echo(f"left out: {count} {reason}")
     click.echo(f"{written.path}: {written.n} of {n} new states")
     sys.exit(0 if written.n else 1)
 
 
-@main.group()
-def organism() -> None:
-    """The embedded model organism."""
-
-
-@organism.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write it; data/organism when absent.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--steps", type=int, help="Fewer steps than the shipped model had, for a trial.")
-def train(out: Path | None, seed: int, steps: int | None) -> None:
-    """Train the organism anew from its world's grammar (one thread, about forty minutes)."""
-    from influence_assets.organism.train import train_organism
-    from influence_assets.progress import reporter, terminal_bars
-
-    project = _project()
-    target = out or project.data / "organism"
-    with terminal_bars(console):
-        report = reporter("training the organism", click.echo)
-        trained = train_organism(
-            target,
-            data=project.data,
-            seed=seed,
-            steps=steps,
-            docs=project.root / "docs" / "organism.md" if out is None else None,
-            on_progress=lambda progress: report(progress.step, progress.steps),
-        )
-    for figure in trained.figures:
-        click.echo(f"{figure.task}, {figure.measure}: {figure.value:.3f}")
-    click.echo(target)
-
-
-@organism.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for its project; .feature-study when absent.")
-def features(out: Path | None) -> None:
-    """Look for the planted directions at full size: every method, eight traits, every control (about half an hour).
-
-    Writes data/organism/studies/features.json and the tables of docs/organism.md. What is there already is not run
-    again.
-    """
-    from influence_assets.organism import feature_study
-    from influence_assets.organism.card import write_page
-
-    project = _project()
-    found = feature_study.run_study(project.root, (out or project.root / ".feature-study").resolve())
-    feature_study.save(found, project.root / feature_study.STUDY / feature_study.RESULT_FILE)
-    write_page(project.data, project.root / "docs" / "organism.md")
-    click.echo(feature_study.as_markdown(found))
-
-
-@organism.command()
-def instruments() -> None:
-    """Write the organism's contrast texts, trait items and neutral texts anew from its world."""
-    from influence_assets.organism.instruments import write_instruments
-
-    for path in write_instruments(_project().data):
-        click.echo(path)
-
-
-@organism.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for its projects; .loop-study when absent.")
-def study(out: Path | None) -> None:
-    """Train the organism on ratings: two methods, with and without veto, three iterations, three seeds.
-
-    Writes data/organism/loop_study.json and the table of docs/organism.md. What is there already is not run again.
-    """
-    from influence_assets.organism import loop_study
-    from influence_assets.organism.card import write_page
-    from influence_assets.progress import reporter, terminal_bars
-
-    project = _project()
-    with terminal_bars(console):
-        rows = loop_study.run_study(
-            project.root,
-            out or project.root / ".loop-study",
-            on_progress=reporter("studies of the loop", click.echo),
-        )
-    loop_study.save(rows, project.data / "organism" / loop_study.STUDY_FILE)
-    write_page(project.data, project.root / "docs" / "organism.md")
-    click.echo(loop_study.as_markdown(rows))
-
-
 @main.command()
 def doctor() -> None:
-    """Check keys, disk, GPU, versions and data files."""
-    from influence_assets.doctor import examine
+    """Check versions, disk, GPU, files and keys.
 
-    sys.exit(examine(_project(), console))
+    Each problem is one line with its fix; exit code 2 when there is one. Asks nobody.
 
+    \b
+    influence doctor
+    """
+    with busy("looking around"):
+        from influence_assets.doctor import examine
 
-def _project() -> Project:
-    from influence_assets.project import Project, find_root
-
-    return Project(find_root())
+    sys.exit(examine(open_project(), console))
 
 
 if __name__ == "__main__":

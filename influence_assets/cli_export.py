@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from influence_assets.project import Project
+from influence_assets.cli_common import busy
+from influence_assets.cli_common import project as open_project
 
 
 @click.group(name="export")
 def export() -> None:
-    """Inspect logs, CSV and Parquet files, and a report of the study."""
+    """Write logs, tables, vectors or a report.
+
+    \b
+    influence export report report.html
+    influence export inspect logs --model organism
+    influence export csv tables steerability.summary
+    """
 
 
 @export.command()
@@ -28,7 +33,9 @@ def export() -> None:
     help="Answers of steered models: on their own persona's statements, all, or none.",
 )
 def inspect(folder: Path, models: tuple[str, ...], iteration: int | None, answers: str) -> None:
-    """Conversations with their scores, and answers of steered models, as logs for `inspect view`.
+    """Logs for `inspect view`.
+
+    Conversations with their scores, and answers of steered models.
 
     \b
     influence export inspect logs --model organism --iteration 2
@@ -36,12 +43,13 @@ def inspect(folder: Path, models: tuple[str, ...], iteration: int | None, answer
     """
     from influence_assets.exports.inspect_logs import Answers, Wanted, export_inspect
 
-    project = _project()
+    project = open_project()
     for name in models:
         project.registry[name]
     wanted = Wanted(models, iteration, Answers(answers))
-    for path in export_inspect(project.warehouse, project.study.name, folder, wanted):
-        click.echo(path)
+    with busy("writing logs"):
+        for path in export_inspect(project.warehouse, project.study.name, folder, wanted):
+            click.echo(path)
 
 
 @export.command(name="control-vectors")
@@ -52,7 +60,9 @@ def inspect(folder: Path, models: tuple[str, ...], iteration: int | None, answer
 @click.option("--category", default="high", show_default=True)
 @click.option("--method", default="difference_in_means", show_default=True)
 def control_vectors(file: Path, model: str, iteration: int, factor: str, category: str, method: str) -> None:
-    """A direction as a GGUF control vector for llama.cpp or repeng; prints the scale that a coefficient of 1 means.
+    """A direction as a GGUF control vector.
+
+    For llama.cpp or repeng. Prints the scale that a coefficient of 1 means.
 
     \b
     influence export control-vectors kind.gguf --model organism --factor agreeableness
@@ -60,55 +70,64 @@ def control_vectors(file: Path, model: str, iteration: int, factor: str, categor
     from influence_assets.features.vector_exchange import Which, export_control_vector
 
     which = Which(model, iteration, factor, category, method)
-    scale = export_control_vector(_project(), file, which)
+    project = open_project()
+    project.registry[model]
+    with busy("writing the vector"):
+        scale = export_control_vector(project, file, which)
     click.echo(f"coefficient 1 is --control-vector-scaled {file} {scale:.6g}")
 
 
 @export.command()
 @click.argument("file", metavar="OUT.html", type=click.Path(path_type=Path))
 def report(file: Path) -> None:
-    """The study on one page that can be mailed: design, scores with intervals, plots, limits, cost, versions.
+    """The study on one page that can be mailed.
+
+    Design, scores with intervals, plots, limits, cost, versions.
 
     \b
     influence export report report.html
     """
-    from influence_assets.definitions import defs
-    from influence_assets.exports.asset_checks import latest_outcomes
-    from influence_assets.exports.report import write_report
+    with busy("writing the report"):
+        from influence_assets.definitions import defs
+        from influence_assets.exports.asset_checks import latest_outcomes
+        from influence_assets.exports.report import write_report
 
-    project = _project()
-    click.echo(write_report(project, latest_outcomes(project, defs), file))
+        project = open_project()
+        path = write_report(project, latest_outcomes(project, defs), file)
+    click.echo(path)
 
 
 @export.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="[TABLE]...", nargs=-1)
 def csv(folder: Path, tables: tuple[str, ...]) -> None:
-    """Tables as CSV files, lists and maps in them as JSON text. A TABLE is a name or a whole schema; all when absent.
+    """Tables as CSV files.
+
+    Lists and maps become JSON text. A TABLE is a name or a whole schema; all when absent.
 
     \b
     influence export csv tables steerability.summary influence.metrics
     """
     from influence_assets.exports.tables import export_chosen
 
-    click.echo(export_chosen(_project().warehouse, folder, "csv", tables))
+    with busy("copying tables"):
+        path = export_chosen(open_project().warehouse, folder, "csv", tables)
+    click.echo(path)
 
 
 @export.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="[TABLE]...", nargs=-1)
 def parquet(folder: Path, tables: tuple[str, ...]) -> None:
-    """Tables as Parquet files. A TABLE is a name or a whole schema; all when absent.
+    """Tables as Parquet files.
+
+    A TABLE is a name or a whole schema; all when absent.
 
     \b
     influence export parquet tables steerability influence.turns
     """
     from influence_assets.exports.tables import export_chosen
 
-    click.echo(export_chosen(_project().warehouse, folder, "parquet", tables))
-
-
-def _project() -> Project:
-    from influence_assets.project import Project, find_root
-
-    return Project(find_root())
+    with busy("copying tables"):
+        path = export_chosen(open_project().warehouse, folder, "parquet", tables)
+    click.echo(path)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from influence_assets.cli_common import busy
+from influence_assets.cli_common import project as open_project
 from resources.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,18 +19,25 @@ if TYPE_CHECKING:
 
 @click.group()
 def label() -> None:
-    """Have people judge conversations blind, and compare them with the judges."""
+    """Have people judge conversations blind.
+
+    \b
+    influence label export sheet-anna.csv --rubric harm -n 60
+    influence label kappa sheet-anna.csv sheet-ben.csv
+    """
 
 
 @label.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--rubric", default="harm", show_default=True, help="A file of data/judges.")
-@click.option("-n", default=100, show_default=True, help="Items at most.")
+@click.option("-n", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Items at most.")
 @click.option("--model", "models", multiple=True, help="Models whose conversations are drawn; all when absent.")
 @click.option("--split", default="eval", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def export(file: Path, rubric: str, n: int, models: tuple[str, ...], split: str, seed: int) -> None:
-    """Write a CSV of items to label: no model, no iteration, no score, in a drawn order.
+    """Write a CSV of items to label.
+
+    It names no model, no iteration and no score; the order is drawn.
 
     \b
     influence label export sheet-anna.csv --rubric harm -n 60
@@ -36,16 +45,19 @@ def export(file: Path, rubric: str, n: int, models: tuple[str, ...], split: str,
     from influence_assets.influence.labels import export_labels
     from influence_assets.influence.rubrics import load_rubrics
 
-    project = _project()
+    project = open_project()
     found = load_rubrics(project.data / "judges", [rubric])[rubric]
-    written = export_labels(file, _turns(project, models, split), rubric, found, n=n, seed=seed)
+    with busy("drawing items"):
+        written = export_labels(file, _turns(project, models, split), rubric, found, n=n, seed=seed)
     click.echo(f"{file}: {written.n} items" + (f", {written.n_too_long} too long" if written.n_too_long else ""))
 
 
 @label.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def kappa(files: tuple[Path, ...]) -> None:
-    """Cohen's kappa of labelled sheets with the evaluation judges, and of the people with one another.
+    """Cohen's kappa of labelled sheets.
+
+    With the evaluation judges, and of the people with one another.
 
     \b
     influence label kappa sheet-anna.csv sheet-ben.csv
@@ -54,10 +66,11 @@ def kappa(files: tuple[Path, ...]) -> None:
     from influence_assets.influence.labels import read_labels
     from influence_assets.influence.rubrics import load_rubrics
 
-    project = _project()
-    rubrics, turns = load_rubrics(project.data / "judges"), _turns(project, (), None)
-    labels = [one for file in files for one in read_labels(file, turns, rubrics)]
-    rows = label_kappas(labels, _judgements(project), rubrics, draws=2000, seed=project.study.seed)
+    project = open_project()
+    with busy("comparing"):
+        rubrics, turns = load_rubrics(project.data / "judges"), _turns(project, (), None)
+        labels = [one for file in files for one in read_labels(file, turns, rubrics)]
+        rows = label_kappas(labels, _judgements(project), rubrics, draws=2000, seed=project.study.seed)
     if not rows:
         raise InputError("share no item with a judge or another person", place=files[0], fix="label some items first")
     for row in rows:
@@ -95,9 +108,3 @@ def _judgements(project: Project) -> list[Judgement]:
 
     rows = project.warehouse.read(tables.JUDGEMENTS).filter(pl.col("purpose") == "evaluation")
     return from_frame(Judgement, rows)
-
-
-def _project() -> Project:
-    from influence_assets.project import Project, find_root
-
-    return Project(find_root())

@@ -16,6 +16,7 @@ from rich.text import Text
 from influence_assets import runs
 from influence_assets.definitions import defs
 from influence_assets.figures import interval
+from influence_assets.interrupts import until_interrupted
 from influence_assets.project import Project
 
 MODEL = "organism"
@@ -29,7 +30,7 @@ def run_demo(project: Project, console: Console) -> int:
     keys = runs.select(defs, "*")
     todo = runs.parts(keys, models=[MODEL], frameworks=frameworks, families=families)
     console.print(Text(f"Study {project.study.name!r}: {', '.join(frameworks)} on the model {MODEL}", style="bold"))
-    outcomes = list(runs.run(project, defs, todo, console))
+    outcomes = list(until_interrupted(runs.run(project, defs, todo, console), len(todo)))
     for outcome in outcomes:
         state = Text(outcome.error, style="red") if outcome.error else Text("done", style="green")
         console.print(Text(f"  {outcome.part.partition}: {len(outcome.part.assets)} assets: ") + state)

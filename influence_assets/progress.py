@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from resources.asking import Progress as Callback
 
@@ -37,6 +45,15 @@ def terminal_bars(console: Console) -> Iterator[Progress]:
             yield bars
         finally:
             _BARS.reset(token)
+
+
+@contextmanager
+def working(console: Console, label: str) -> Iterator[None]:
+    """Within this block a terminal shows that something is done whose length nobody knows, and for how long already."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        shown.add_task(label, total=None)
+        yield
 
 
 def reporter(label: str, log: Callable[[str], None]) -> Callback:

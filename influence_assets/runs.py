@@ -11,12 +11,14 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from rich.console import Console
 
 from influence_assets.one_run import Outcome, Part, run_part
@@ -39,6 +41,16 @@ def prepare_home(project: Project) -> Path:
     return home
 
 
+def quiet_instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance in this home, without its capture of what a step prints.
+
+    The capture starts four processes for every step, stands between the progress bars and the terminal, and answers
+    Ctrl-C with tracebacks of its own.
+    """
+    none = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.resolve()), overrides={"compute_logs": none}))
+
+
 def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     """Asset keys of a Dagster selection string such as `*`, `group:personas` or `+key:steerability/matrix`."""
     graph = definitions.resolve_asset_graph()
@@ -47,7 +59,8 @@ def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
     keys = {key for key in made if selection in ("*", key.path[-1])}
     if not keys:
         # Dagster's own error for a bad selection is a page long and does not say what exists.
-        with contextlib.suppress(dg.DagsterInvalidSubsetError, dg.DagsterInvalidDefinitionError):
+        with contextlib.suppress(dg.DagsterError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
             keys = set(dg.AssetSelection.from_string(selection).resolve(graph)) & made
     if not keys:
         known = ", ".join(sorted(key.path[-1] for key in made))
@@ -79,17 +92,17 @@ def run(
     *,
     force: bool = False,
     jobs: int = 1,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Materialize part after part, with progress bars; yields each outcome as it is there.
 
     With `jobs`, as many parts of one kind of partition run at a time, each in a process of its own, and outcomes come
     as parts end. Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run
     id when none were left.
     """
-    prepare_home(project)
+    home = prepare_home(project)
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
-    with dg.DagsterInstance.get() as instance, terminal_bars(console):
+    with quiet_instance(home) as instance, terminal_bars(console):
         observe_now(instance, project)
         for stage in _stages(todo):
             kept = {part: replace(part, assets=_left(definitions, part, failed)) for part in stage}

@@ -9,18 +9,19 @@ from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
-from resources.errors import InfluenceError
+from resources.errors import InputError, WarehouseError
 from resources.warehouse import Warehouse
 
 MAX_ROWS = 100
 
 
 def print_query(warehouse: Warehouse, query: str) -> None:
-    """Run one query and print its rows; an SQL error is one `InfluenceError`."""
+    """Run one query and print its rows; a query that cannot be run is an `InputError`."""
     try:
         frame = warehouse.query(query)
-    except duckdb.Error as error:
-        raise InfluenceError(str(error)) from None
+    except (duckdb.Error, WarehouseError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(what, field="query", fix="SHOW ALL TABLES and DESCRIBE list what there is") from None
     console = Console()
     # Into a file or a pipe a table is as wide as it needs to be.
     console = console if console.is_terminal else Console(width=200)
@@ -60,5 +61,5 @@ def shell(warehouse: Warehouse) -> None:
             query, lines = "\n".join(lines), []
             try:
                 print_query(warehouse, query)
-            except InfluenceError as error:
+            except InputError as error:
                 console.print(Text(str(error), style="red"))

@@ -10,6 +10,7 @@ from typing import TypeVar
 import dagster as dg
 import polars as pl
 
+from influence_assets.interrupts import as_keyboard_interrupt
 from influence_assets.progress import reporter
 from influence_assets.project import Project
 from influence_assets.slices import Slice
@@ -116,7 +117,8 @@ class Step(Standing):
             ) as models:
                 return await work(models)
 
-        return asyncio.run(main())
+        with as_keyboard_interrupt():
+            return asyncio.run(main())
 
     def requests(self, run_id: str = "") -> pl.DataFrame:
         """What a run (this one) asked for this partition, one row per question; an answer paid for wins over a cache

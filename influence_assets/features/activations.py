@@ -74,7 +74,8 @@ def _own(opened: OpenModel, spans: Sequence[Span]) -> torch.Tensor:
     """[B, S]: the tokens that are the texts, and neither read before nor padding."""
     place_S = torch.arange(max(len(span.ids) for span in spans), device=opened.device)
     start_B, end_B = torch.tensor([(span.start, len(span.ids)) for span in spans], device=opened.device).T
-    return (place_S >= start_B[:, None]) & (place_S < end_B[:, None])
+    pooled: torch.Tensor = (place_S >= start_B[:, None]) & (place_S < end_B[:, None])
+    return pooled
 
 
 def _pooled(stream_B_S_D: torch.Tensor, own_B_S: torch.Tensor, pooling: Pooling) -> torch.Tensor:

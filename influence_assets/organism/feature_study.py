@@ -22,6 +22,7 @@ import yaml
 from resources.errors import InfluenceError
 
 STUDY = Path("data") / "organism" / "studies"
+LOG_FILE = "run.log"
 SETTINGS_FILE, RESULT_FILE = "features.yaml", "features.json"
 _SQL = Path(__file__).with_name("sql")
 _QUERIES = ("aims", "methods", "traits", "random", "steerability")
@@ -46,7 +47,7 @@ def run_study(root: Path, out: Path) -> dict[str, Rows]:
     prepare(root, out)
     command = [sys.executable, "-m", "influence_assets.cli", "run", "*", "--model", "organism"]
     environment = os.environ | {"INFLUENCE_ROOT": str(out), "DAGSTER_HOME": str(out / ".dagster")}
-    log = out / "run.log"
+    log = out / LOG_FILE
     with log.open("wb") as file:
         done = subprocess.run(command, cwd=out, env=environment, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:

@@ -30,6 +30,14 @@ def model_directory(entry: ModelEntry, root: Path) -> Path:
 
     Raises `InputError` when there is neither.
     """
+    return directory_here(entry, root) or _from_hub(entry)
+
+
+def directory_here(entry: ModelEntry, root: Path) -> Path | None:
+    """The directory of a local model that a path names, None where a hub id stands; asks nobody.
+
+    Raises `InputError` for a path to nothing.
+    """
     path = root / Path(entry.model).expanduser()
     if path.is_dir():
         return path
@@ -40,7 +48,7 @@ def model_directory(entry: ModelEntry, root: Path) -> Path:
             f"there is no model directory {path}",
             "give an existing directory, relative to the project, or a hub id",
         )
-    return _from_hub(entry)
+    return None
 
 
 def _from_hub(entry: ModelEntry) -> Path:

@@ -56,7 +56,7 @@ def test_demo_then_everything_else(materialized: Path, influence) -> None:
     assert "organism" in estimate.stderr
     shown = influence("sql", "SELECT count(*) AS n FROM steerability.matrix")
     assert "n" in shown.stdout
-    assert influence("sql", "COPY personas.personas TO 'stolen.csv'", check=False).returncode == 1
+    assert influence("sql", "COPY personas.personas TO 'stolen.csv'", check=False).returncode == 2
     assert not list(materialized.rglob("stolen.csv"))
 
     influence("db", "export", str(materialized / "all.duckdb"))

@@ -226,9 +226,9 @@ def _send(transport: asyncio.Transport, answer: Answer) -> None:
         transport.close()
 
 
-async def _listen(core: _Core, started: Callable[[int], None], stop: asyncio.Event) -> None:
+async def _listen(core: _Core, started: Callable[[int], None], stop: asyncio.Event, port: int = 0) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(core), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: _Connection(core), "127.0.0.1", port, backlog=1024)
     started(server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()
@@ -250,10 +250,13 @@ class _Served:
 
 
 class ScriptedServer(_Served):
-    """A server in a thread of this process; `calls` holds what it was asked, and `script` may be exchanged."""
+    """A server in a thread of this process; `calls` holds what it was asked, and `script` may be exchanged.
 
-    def __init__(self, script: Script) -> None:
-        self._core = _Core(script, keep_calls=True)
+    The port is a free one unless it is named.
+    """
+
+    def __init__(self, script: Script, *, port: int = 0) -> None:
+        self._core, self._wanted = _Core(script, keep_calls=True), port
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self._thread.start()
@@ -261,7 +264,7 @@ class ScriptedServer(_Served):
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await _listen(self._core, self._started, self._stop)
+        await _listen(self._core, self._started, self._stop, self._wanted)
 
     def _started(self, port: int) -> None:
         self.port = port
