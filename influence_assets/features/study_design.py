@@ -21,21 +21,26 @@ from influence_assets.step import Step
 from resources.content import Json
 from resources.errors import InputError
 from resources.models import identity_of
-from resources.registry import ProviderName
+from resources.registry import ModelEntry, ProviderName
 from resources.tables import Table
 
 if TYPE_CHECKING:
     from resources.local.opened import OpenModel
 
 
-def why_not(step: Step, k: int) -> str:
-    """Why a model's inside cannot be looked into at iteration k; empty where it can."""
-    entry = step.project.registry[step.partition]
+def no_inside(entry: ModelEntry) -> str:
+    """Why a model of the registry cannot be looked into; empty where it can."""
     if entry.provider is not ProviderName.LOCAL:
         return f"{entry.name} is asked through an API; add an entry with provider: local to look inside it"
-    if k and not from_frame(CheckpointRow, step.read(influence.CHECKPOINTS, iteration=k)):
-        return f"{entry.name} has no checkpoint {k}; it is not trained in this study"
     return ""
+
+
+def why_not(step: Step, k: int) -> str:
+    """Why a model's inside cannot be looked into at iteration k; empty where it can."""
+    reason = no_inside(step.project.registry[step.partition])
+    if not reason and k and not from_frame(CheckpointRow, step.read(influence.CHECKPOINTS, iteration=k)):
+        return f"{step.partition} has no checkpoint {k}; it is not trained in this study"
+    return reason
 
 
 def checkpoint_of(step: Step, k: int) -> Checkpoint:
