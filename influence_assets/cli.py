@@ -184,7 +184,7 @@ def ui(port: int, host: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Anything else is open to your network.")
 @click.option("--live", is_flag=True, help="Also play conversations with models, at their cost.")
 def viewer(port: int, host: str, live: bool) -> None:
-    """Read conversations, plots and tables in the browser, live while runs write.
+    """Read conversations, plots and tables.
 
     \b
     influence viewer --live

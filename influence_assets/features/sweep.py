@@ -109,7 +109,7 @@ def trials_of(
         elif subject.method == SHUFFLED:
             trials.append(Trial(subject, reference, own))
         elif subject.category == LOW:
-            trials += [Trial(subject, sign * reference, own) for sign in (1, -1)]
+            trials += [Trial(subject, c, own) for c in settings.coefficients if abs(c) == reference]
         else:
             trials += [
                 Trial(subject, c, everything if abs(c) == reference else own) for c in settings.coefficients if c

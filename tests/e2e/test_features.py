@@ -21,13 +21,13 @@ FEATURES = {
     "side_effects": ["english"],
     "iterations": [0, 1],
     "layers": [0, 1],
-    "sae": {"layer": 1, "architecture": "topk", "width": 256, "k": 16, "tokens": 60_000},
+    "sae": {"layer": 1, "architecture": "topk", "width": 256, "k": 16, "tokens": 50_000},
     "keep": 3,
     "directions": ["difference_in_means", "caa", "sae_row", "random", "shuffled"],
     "steering": {
         "factors": ["machiavellianism"],
-        "coefficients": [-0.2, -0.1, 0, 0.1, 0.2],
-        "items": 3,
+        "coefficients": [-0.2, 0, 0.1, 0.2],
+        "items": 2,
         "selection_items": 2,
         "neutral": "organism",
         "written": 1,
@@ -37,6 +37,8 @@ FEATURES = {
 }
 SELECTION = '+group:"features" or +group:"features_1"'
 SHAPES = ("gpt2", "gemma3")
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole graph
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for shape in SHAPES:
         (project / "data" / shape).mkdir()
         write_model(project / "data" / shape, shape)
+    for file in (project / "data" / "side_effects" / "english").glob("*.yaml"):
+        content = yaml.safe_load(file.read_text())
+        write_yaml(file, {name: part[:3] if isinstance(part, list) else part for name, part in content.items()})
     study = yaml.safe_load((project / "data" / "study.yaml").read_text())
     study["personas"] |= {"per_framework": 2, "agree_per_persona": 2}
     study["features"] = FEATURES

@@ -342,7 +342,7 @@ def _embedding(tensors: dict[str, object]) -> None:
 
 SPOILT: list[tuple[Callable[[Path], object], str]] = [
     (_damage, r"adapter_model\.safetensors: header: not a readable safetensors file"),
-    (_pickle, r"only pickled weights \(adapter_model\.bin\), which can run code.*spoilt"),
+    (_pickle, r"only pickled weights \(adapter_model\.bin\), which can run code"),
     (lambda a: (a / "adapter_config.json").unlink(), r"spoilt: adapter: there is no adapter_config\.json"),
     (lambda a: (a / "adapter_config.json").write_text("{"), r"adapter_config\.json: .*JSON"),
     (lambda a: _edit_config(a, r=8), r"spoilt: model.*_proj: lora_A is \[4, \d+\] and lora_B \[\d+, 4\].* is 8"),
