@@ -1,5 +1,4 @@
-"""The features family through the whole graph: planted truth on the organism and on a LoRA checkpoint of it, models of
-other shapes with random weights, and a model without an inside."""
+"""The features family through the whole graph: planted truth on the organism and on a LoRA checkpoint of it."""
 
 from __future__ import annotations
 
@@ -11,9 +10,8 @@ import yaml
 
 from influence_assets.features.study_design import no_inside
 from resources.registry import ModelEntry, ProviderName
-from tests.e2e.influence_projects import ORGANISM, asked, build, influence, reused, rows, write_yaml
+from tests.e2e.influence_projects import ORGANISM, build, influence, rows, write_yaml
 from tests.projects import CHECKOUT
-from tests.resources.local.conftest import write_model
 
 FEATURES = {
     "backgrounds": ["organism"],
@@ -36,21 +34,15 @@ FEATURES = {
     "draws": 100,
 }
 SELECTION = '+group:"features" or +group:"features_1"'
-SHAPES = ("gpt2", "gemma3")
-
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole graph
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("features")
-    shapes = {shape: {"provider": "local", "model": f"data/{shape}"} for shape in SHAPES}
-    project = build(folder, {"judge": ORGANISM, "expert": ORGANISM | {"trainable": True}, **shapes})
+    project = build(folder, {"judge": ORGANISM, "expert": ORGANISM | {"trainable": True}})
     for name in ("backgrounds", "trait_items", "side_effects", "neutral"):
         shutil.copytree(CHECKOUT / "data" / name, project / "data" / name)
-    for shape in SHAPES:
-        (project / "data" / shape).mkdir()
-        write_model(project / "data" / shape, shape)
     for file in (project / "data" / "side_effects" / "english").glob("*.yaml"):
         content = yaml.safe_load(file.read_text())
         write_yaml(file, {name: part[:3] if isinstance(part, list) else part for name, part in content.items()})
@@ -80,49 +72,6 @@ def test_planted_traits_are_found_and_steer_at_both_iterations(ran: Path) -> Non
         assert spearman == pytest.approx(1.0)
         assert 0 < low <= shift
         assert n_null == 32
-
-
-def test_every_shift_stands_beside_its_controls(ran: Path) -> None:
-    found = rows(ran, "SELECT method, count(DISTINCT index) FROM features.steering WHERE iteration = 0 GROUP BY ALL")
-    counts = dict(found)
-    assert counts["random"] == 32
-    assert counts["shuffled"] == 10
-    assert {"prompt", "difference_in_means", "caa", "sae_row"} <= set(counts)
-    ((unsteered,),) = rows(ran, "SELECT count(*) FROM features.trait_scores WHERE condition = 'unsteered'")
-    assert unsteered == 2
-    effects = rows(ran, "SELECT DISTINCT test FROM features.side_effects")
-    assert {test for (test,) in effects} == {"safety", "hallucination", "bias"}
-
-
-def test_a_rerun_asks_nothing_and_computes_nothing(ran: Path) -> None:
-    influence(ran, "run", 'group:"features"', "--model", "expert")
-    kept = reused(ran, 1)
-    assert all(kept[f"{name} expert"] for name in ("sae", "directions", "steering_sweep", "side_effects"))
-    assert asked(ran, 1) == 0
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_other_shapes_of_models_land_rows(ran: Path, shape: str) -> None:
-    influence(ran, "run", SELECTION, "--model", shape)
-    ((directions, layers),) = rows(
-        ran,
-        f"SELECT count(*), count(DISTINCT layer) FROM features.directions WHERE model = '{shape}' AND iteration = 0",
-    )
-    assert directions >= 32 + 8 * 2
-    assert layers >= 1
-    ((tried, untrained),) = rows(
-        ran,
-        f"""SELECT count(*) FILTER (WHERE iteration = 0), count(*) FILTER (WHERE iteration = 1)
-        FROM features.steering WHERE model = '{shape}'""",
-    )
-    assert tried > 32
-    assert untrained == 0  # this model is not trained
-    ((void, numbers),) = rows(
-        ran,
-        f"""SELECT count(*) FILTER (WHERE n = 0), count(*) FILTER (WHERE n = 0 AND shift IS NOT NULL)
-        FROM features.steering WHERE model = '{shape}'""",
-    )
-    assert numbers == 0, f"{void} rows without a valid item"
 
 
 def test_a_model_behind_an_api_has_no_inside_and_says_why() -> None:
