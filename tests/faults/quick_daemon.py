@@ -16,7 +16,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._daemon import controller
 
-DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR", "MONITORING", "EVENT_LOG_CONSUMER")
+DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR", "MONITORING", "EVENT_LOG_CONSUMER", "SENSOR")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 

@@ -28,7 +28,8 @@ def prepare(root: Path) -> Path:
     build(root, {f"m{number}": ORGANISM for number in range(MODELS)}, {"iterations": 0})
     settings = yaml.safe_load((CHECKOUT / "influence_assets" / "dagster.yaml").read_text())
     settings["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
-    settings["run_monitoring"]["poll_interval_seconds"] = 1
+    # A run that was being started when everything was killed is given up after this, instead of after three minutes.
+    settings["run_monitoring"] |= {"poll_interval_seconds": 1, "start_timeout_seconds": 60}
     (root / ".dagster").mkdir()
     (root / ".dagster" / "dagster.yaml").write_text(yaml.safe_dump(settings))
     return root
@@ -90,10 +91,12 @@ def test_a_killed_backfill_ends_after_a_restart(tmp_path: Path) -> None:
         before = {path: path.read_text() for path in landed.glob("*.json")}
         with daemon(root):
             wait_for(ended, root)
-        backfill = instance.get_backfill(backfill_id)
-        assert backfill is not None
-        assert backfill.status.value == "COMPLETED_SUCCESS"
         runs = instance.get_runs()
+        # Not the backfill's own word: Dagster counts failures at the beginning of a tick and asks at its end whether
+        # runs are over, so a retry that ends between the two leaves COMPLETED_FAILED on a backfill that is whole.
+        newest = {run.tags["dagster/partition"]: run.status for run in reversed(runs)}
+        assert set(newest.values()) == {dg.DagsterRunStatus.SUCCESS}
+        assert len(newest) == MODELS
         assert {run.run_id: run.status for run in runs if run.run_id in lost} == dict.fromkeys(
             lost, dg.DagsterRunStatus.FAILURE
         )
