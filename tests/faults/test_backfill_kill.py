@@ -84,6 +84,10 @@ def test_a_killed_backfill_ends_after_a_restart(tmp_path: Path) -> None:
             backfill = instance.get_backfill(backfill_id)
             return backfill is not None and backfill.status.value.startswith("COMPLETED")
 
+        def newest() -> dict[str, dg.DagsterRunStatus]:
+            """Status of each partition's newest run."""
+            return {run.tags["dagster/partition"]: run.status for run in reversed(instance.get_runs())}
+
         with daemon(root):
             wait_for(started, root)
         assert not ended()
@@ -91,12 +95,11 @@ def test_a_killed_backfill_ends_after_a_restart(tmp_path: Path) -> None:
         before = {path: path.read_text() for path in landed.glob("*.json")}
         with daemon(root):
             wait_for(ended, root)
+            # Not the backfill's own word: Dagster may call it ended while the retry of a lost run is still to come, and
+            # COMPLETED_FAILED when one ends within its tick. What is promised is that every partition is made.
+            wait_for(lambda: set(newest().values()) == {dg.DagsterRunStatus.SUCCESS}, root)
         runs = instance.get_runs()
-        # Not the backfill's own word: Dagster counts failures at the beginning of a tick and asks at its end whether
-        # runs are over, so a retry that ends between the two leaves COMPLETED_FAILED on a backfill that is whole.
-        newest = {run.tags["dagster/partition"]: run.status for run in reversed(runs)}
-        assert set(newest.values()) == {dg.DagsterRunStatus.SUCCESS}
-        assert len(newest) == MODELS
+        assert len(newest()) == MODELS
         assert {run.run_id: run.status for run in runs if run.run_id in lost} == dict.fromkeys(
             lost, dg.DagsterRunStatus.FAILURE
         )
