@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "steering": {
         "methods": ["difference_in_means", "sae_filtered"],
         "coefficients": [-0.3, -0.15, 0, 0.15, 0.3],
-        "items": 4,
+        "items": 3,
         "selection_items": 2,
         "neutral": "organism",
         "written": 1,

@@ -101,7 +101,7 @@ def test_planted_traits_move_and_controls_stay(ran: Path) -> None:
         assert low > 0, trait
         assert z > 2, trait
         assert specificity > 1, trait
-        assert n == 4
+        assert n == 3
         random = rows(
             ran,
             f"""SELECT max(abs(shift)) FROM features.steering
@@ -150,7 +150,7 @@ def test_other_architectures_land_rows_and_no_number_without_mass(ran: Path, mod
         f"""SELECT DISTINCT score, ci_low, n, n_void FROM features.trait_scores
             WHERE model = '{model}' AND condition = 'unsteered'""",
     )
-    assert statuses == [(None, None, 0, 4)]
+    assert statuses == [(None, None, 0, 3)]
     doses = rows(
         ran, f"SELECT DISTINCT shift, z, spearman, specificity FROM features.dose_response WHERE model = '{model}'"
     )
