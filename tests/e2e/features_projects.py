@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "keep": 2,
     "directions": ["difference_in_means", "sae_filtered", "caa", "persona_vector", "random", "shuffled"],
     "steering": {
-        "methods": ["difference_in_means", "sae_filtered"],
+        "methods": ["difference_in_means"],
         "coefficients": [-0.3, -0.15, 0, 0.15, 0.3],
         "items": 3,
         "selection_items": 2,

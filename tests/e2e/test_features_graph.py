@@ -109,7 +109,7 @@ def test_planted_traits_move_and_controls_stay(ran: Path) -> None:
         )
         assert random[0][0] < shift, "none of 32 random directions moves as far"
     methods = rows(ran, "SELECT DISTINCT method FROM features.steering WHERE model = 'organism' ORDER BY 1")
-    assert [name for (name,) in methods] == ["difference_in_means", "prompt", "random", "sae_filtered", "shuffled"]
+    assert [name for (name,) in methods] == ["difference_in_means", "prompt", "random", "shuffled"]
 
 
 def test_what_steering_costs_stands_beside_what_it_does(ran: Path) -> None:
