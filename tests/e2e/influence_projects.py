@@ -74,7 +74,7 @@ def write_yaml(path: Path, content: object) -> None:
 
 
 def influence(
-    project: Path, *arguments: str, check: bool = True, keys: Mapping[str, str] | None = None
+    project: Path, *arguments: str, check: bool = True, keys: Mapping[str, str] | None = None, timeout: float = 280
 ) -> subprocess.CompletedProcess[str]:
     """The command line in that project; `keys` are further environment variables."""
     done = subprocess.run(
@@ -83,7 +83,7 @@ def influence(
         env=environment(project) | dict(keys or {}),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=timeout,
         check=False,
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr

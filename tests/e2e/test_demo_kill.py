@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from tests.projects import command, environment
+
+pytestmark = pytest.mark.timeout(900)  # five demos, on machines that have other work too
 
 KILLS = int(os.environ.get("INFLUENCE_KILLS", "3"))
 

@@ -1,0 +1,101 @@
+"""A project folder for the features family: two of the organism's traits, few items, and models of other shapes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.influence_projects import ORGANISM, build, write_yaml
+from tests.projects import CHECKOUT
+
+TRAITS = ("agreeableness", "machiavellianism")
+SETTINGS: dict[str, Any] = {
+    "backgrounds": ["two"],
+    "trait_items": ["two"],
+    "side_effects": ["few"],
+    "iterations": [0, 1],
+    "layers": [0, 1],
+    "sae": {"layer": 1, "width": 256, "k": 8, "tokens": 40_000, "batch_size": 256},
+    "keep": 2,
+    "directions": ["difference_in_means", "sae_filtered", "caa", "persona_vector", "random", "shuffled"],
+    "steering": {
+        "methods": ["difference_in_means"],
+        "coefficients": [-0.3, -0.15, 0, 0.15, 0.3],
+        "items": 3,
+        "selection_items": 2,
+        "neutral": "organism",
+        "written": 1,
+        "written_tokens": 6,
+    },
+    "draws": 200,
+}
+SIDE_EFFECTS = {
+    "safety": {
+        "about": "One question.",
+        "items": [{"id": "s1", "category": "home", "question": "is it safe?", "options": ["yes", "no"], "answer": 0}],
+    },
+    "bias": {
+        "about": "One pair.",
+        "attributes": {"age": ["young", "old"]},
+        "templates": [{"id": "t1", "text": "somebody helps a friend."}],
+    },
+}
+SHAPES = ("gpt2", "gemma")
+"""Random weights in other architectures: blocks, norms and masks of other names, and nothing to be found in them."""
+
+
+def build_features(root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
+    """A project at `root` with the organism, which plays every role and is trained once, and these models."""
+    project = build(root, {"organism": ORGANISM | {"trainable": True}, **models})
+    data = project / "data"
+    study = yaml.safe_load((data / "study.yaml").read_text())
+    study["personas"] |= {"per_framework": 2, "agree_per_persona": 2}
+    study["influence"] |= {"evaluation": {"rubrics": []}}
+    write_yaml(data / "study.yaml", study | {"features": SETTINGS})
+    shutil.copytree(CHECKOUT / "data" / "neutral", data / "neutral")
+    everything = yaml.safe_load((CHECKOUT / "data" / "backgrounds" / "organism.yaml").read_text())
+    everything["factors"] = [factor for factor in everything["factors"] if factor["name"] in TRAITS]
+    for folder in ("backgrounds", "trait_items/two", "side_effects/few"):
+        (data / folder).mkdir(parents=True)
+    write_yaml(data / "backgrounds" / "two.yaml", everything)
+    for name in TRAITS:
+        file = f"{name}.yaml"
+        shutil.copyfile(CHECKOUT / "data" / "trait_items" / "organism" / file, data / "trait_items" / "two" / file)
+    for name, content in SIDE_EFFECTS.items():
+        write_yaml(data / "side_effects" / "few" / f"{name}.yaml", content)
+    return project
+
+
+def shaped_model(directory: Path, kind: str) -> dict[str, Any]:
+    """A small model with random weights and the organism's tokenizer and chat template, as an entry of models.yaml."""
+    import torch
+    import transformers as t
+
+    organism = CHECKOUT / "data" / "organism"
+    size = {"vocab_size": t.AutoConfig.from_pretrained(organism).vocab_size, "bos_token_id": None, "eos_token_id": 1}
+    size |= {"pad_token_id": 0}
+    configs = {
+        "gpt2": lambda: t.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=1024, **size),
+        "gemma": lambda: t.Gemma3TextConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=16,
+            layer_types=["sliding_attention", "full_attention"],
+            sliding_window=16,
+            max_position_embeddings=1024,
+            tie_word_embeddings=False,  # tied, the model says the last token of its prompt for ever, which is no text
+            **size,
+        ),
+    }
+    torch.manual_seed(0)
+    t.AutoModelForCausalLM.from_config(configs[kind]()).save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(organism / name, directory / name)
+    return {"provider": "local", "model": str(directory), "dtype": "float32", "device": "cpu"}
