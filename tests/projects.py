@@ -14,13 +14,36 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
+COPIED = (
+    *("frameworks", "environments", "judges", "prompts", "filters", "organism"),
+    *("backgrounds", "trait_items", "side_effects", "neutral"),
+)
+FEATURES = {
+    "backgrounds": ["organism"],
+    "trait_items": ["organism"],
+    "side_effects": [],
+    "layers": [1],
+    "layer": 1,
+    "directions": ["difference_in_means"],
+    "steering": {
+        "factors": ["agreeableness"],
+        "coefficients": [-0.3, 0, 0.3],
+        "items": 2,
+        "neutral": "organism",
+        "written": 1,
+        "written_tokens": 4,
+    },
+    "draws": 100,
+}
+"""A few seconds of the features family; tests/e2e/test_features.py has a project of its own, with an SAE and all."""
+
 Influence = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of `data/` as it is in git, with fewer personas and statements."""
-    for name in ("frameworks", "environments", "judges", "prompts", "filters", "organism"):
+    for name in COPIED:
         shutil.copytree(CHECKOUT / "data" / name, tmp_path / "data" / name)
     for name in ("models.yaml", "study.yaml", "aspects.yaml"):
         shutil.copyfile(CHECKOUT / "data" / name, tmp_path / "data" / name)
@@ -31,6 +54,7 @@ def project(tmp_path: Path) -> Path:
     # Training has projects of its own (tests/e2e/influence_projects.py): here the untouched model talks a little.
     few = {"states": 1, "samples": 1, "eval_states": 1, "max_turns": 1, "control": False}
     settings["influence"] |= {"iterations": 0, "rollouts": few}
+    settings["features"] = FEATURES
     study.write_text(yaml.safe_dump(settings))
     return tmp_path
 
