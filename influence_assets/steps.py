@@ -20,6 +20,7 @@ import dagster as dg
 import polars as pl
 
 from influence_assets import landing
+from influence_assets.interrupts import stop_if_interrupted
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, PROJECT
 from influence_assets.project import ProjectResource
 from influence_assets.slices import Slice, sliced
@@ -122,6 +123,7 @@ def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinitio
 
 
 def _materialize(step: Step, recipe: Recipe, compute: Compute) -> dg.MaterializeResult[None]:
+    stop_if_interrupted()
     started = datetime.now(UTC)
     asked = recipe.asks(step) if recipe.asks else ()
     inputs = step.inputs(recipe.version, asked, recipe.files(step) if recipe.files else ())

@@ -10,7 +10,13 @@ from collections.abc import Generator
 
 import pytest
 
-from influence_assets.interrupts import Interrupted, as_keyboard_interrupt, noticed, until_interrupted
+from influence_assets.interrupts import (
+    Interrupted,
+    as_keyboard_interrupt,
+    noticed,
+    stop_if_interrupted,
+    until_interrupted,
+)
 from influence_assets.runs import Outcome, Part
 
 
@@ -31,6 +37,16 @@ def test_a_swallowed_signal_is_noticed() -> None:
         assert came(), "it is not forgotten"
     with noticed() as came:
         assert not came(), "nor does it reach the next block"
+
+
+def test_work_stops_before_its_next_part_though_the_signal_was_forgotten() -> None:
+    stop_if_interrupted()
+    with noticed():
+        stop_if_interrupted()
+        swallowed_by_somebody()
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_interrupted()
+    stop_if_interrupted()
 
 
 def test_other_threads_have_no_signals() -> None:
