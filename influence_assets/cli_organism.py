@@ -36,6 +36,7 @@ def train(out: Path | None, seed: int, steps: int | None) -> None:
 
     project = open_project()
     target = out or project.data / "organism"
+    target.mkdir(parents=True, exist_ok=True)  # a wrong path is said now, and not after the training
     with terminal_bars(console):
         report = reporter("training the organism", click.echo)
         trained = train_organism(

@@ -12,10 +12,13 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from influence_assets.one_run import Outcome
+
+_CAME: ContextVar[Callable[[], bool] | None] = ContextVar("_CAME", default=None)
 
 EXIT_CODE = 130
 """What a shell gives a command that ended by SIGINT."""
@@ -65,12 +68,24 @@ def noticed() -> Iterator[Callable[[], bool]]:
             seen.update(os.read(reading, 512))
         return bool(seen & {signal.SIGINT, signal.SIGTERM})
 
+    token = _CAME.set(came)
     try:
         yield came
     finally:
+        _CAME.reset(token)
         signal.set_wakeup_fd(before)
         os.close(reading)
         os.close(writing)
+
+
+def stop_if_interrupted() -> None:
+    """Raise `KeyboardInterrupt` when a signal has come within `noticed` and work goes on nevertheless.
+
+    What a handler raises while the interpreter collects garbage is printed and forgotten: a run would go on to its end.
+    """
+    came = _CAME.get()
+    if came is not None and came():
+        raise KeyboardInterrupt
 
 
 @contextmanager

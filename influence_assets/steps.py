@@ -19,6 +19,7 @@ import dagster as dg
 import polars as pl
 
 from influence_assets import automation, landing, lineage
+from influence_assets.interrupts import stop_if_interrupted
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, PROJECT
 from influence_assets.project import ProjectResource
 from influence_assets.recipes import WRITERS, Asks, Files, Recipe, remember
@@ -118,6 +119,7 @@ def _mapping(upstream: dg.PartitionsDefinition[str], own: dg.PartitionsDefinitio
 
 
 def _materialize(step: Step, recipe: Recipe, compute: Compute, shown: _Shown) -> dg.MaterializeResult[None]:
+    stop_if_interrupted()
     started = datetime.now(UTC)
     inputs = recipe.inputs(step)
     reused = not step.forced and step.landed_from(inputs)

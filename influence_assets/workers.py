@@ -13,8 +13,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import dagster as dg
-
 from influence_assets.one_run import Outcome, Part, run_part
 from influence_assets.progress import reporter
 
@@ -52,6 +50,8 @@ def _prepare(root: str, home: str) -> None:
 
 def _run(part: Part, tags: Mapping[str, str]) -> Outcome:
     from influence_assets.definitions import defs
+    from influence_assets.interrupts import noticed
+    from influence_assets.runs import quiet_instance
 
-    with dg.DagsterInstance.get() as instance:
+    with noticed(), quiet_instance(Path(os.environ["DAGSTER_HOME"])) as instance:
         return run_part(defs, instance, part, tags)
