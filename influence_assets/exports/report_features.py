@@ -33,9 +33,11 @@ def _sections(warehouse: Warehouse) -> Iterator[Section]:
     traits = _rows(warehouse, "features.trait_scores", "report_trait_scores")
     if traits is not None:
         yield Section("traits", (_trait_grid(traits),), ())
-    steering = _rows(warehouse, "features.steering", "report_steering")
+    steering = _rows(warehouse, "features.dose_response", "report_steering")
     if steering is not None:
-        yield Section("steering", (_steering_grid(steering),), tuple(plots.dose_responses(steering)))
+        curves = _rows(warehouse, "features.steering", "report_curves")
+        figures = () if curves is None else tuple(plots.dose_responses(curves))
+        yield Section("steering", (_steering_grid(steering),), figures)
     profile = _rows(warehouse, "joint.checkpoint_profile", "report_profile")
     if profile is not None:
         yield Section("profile", (_profile_grid(profile),), tuple(plots.profiles(profile)))
@@ -51,27 +53,32 @@ def _rows(warehouse: Warehouse, table: str, query: str) -> pl.DataFrame | None:
 
 def _trait_grid(rows: pl.DataFrame) -> Grid:
     cells = [
-        [row["model"], row["iteration"], row["trait"], row["condition"], _of(row, "score"), row["mass"], row["n"]]
+        [
+            row["model"],
+            row["iteration"],
+            row["trait"],
+            _of(row, "score"),
+            row["mass"],
+            row["order_consistency"],
+            row["n"],
+        ]
         for row in rows.iter_rows(named=True)
     ]
-    columns = ("model", "iteration", "trait", "condition", "score", "mass", "n")
-    return Grid.of("Trait scores with 95 % intervals; chance is 0.50.", columns, cells, text=4)
+    columns = ("model", "iteration", "trait", "score", "mass", "order consistency", "n")
+    return Grid.of("Traits without steering, with 95 % intervals; chance is 0.50.", columns, cells, text=3)
 
 
 def _steering_grid(rows: pl.DataFrame) -> Grid:
-    """The strongest push either way of every direction and trait."""
-    keys = ["model", "iteration", "direction_id", "positions", "mode", "trait"]
-    strongest = rows.filter(
-        (pl.col("coefficient") == pl.col("coefficient").max().over(keys))
-        | (pl.col("coefficient") == pl.col("coefficient").min().over(keys))
-    )
+    """Every way of steering at its reference coefficient."""
+    keys = ("model", "iteration", "trait", "category", "method")
+    numbers = ("z", "specificity", "spearman", "kl", "n")
     cells = [
-        [*(row[key] for key in keys), row["coefficient"], _of(row, "score"), row["shift"], row["kl"], row["n"]]
-        for row in strongest.iter_rows(named=True)
+        [*(row[key] for key in keys), row["reference"], _of(row, "shift"), *(row[name] for name in numbers)]
+        for row in rows.iter_rows(named=True)
     ]
-    columns = ("model", "iteration", "direction", "positions", "mode", "trait", "coefficient", "score", "shift")
-    caption = "Trait scores at the strongest push either way, with 95 % intervals."
-    return Grid.of(caption, (*columns, "KL (nats)", "n"), cells, text=6)
+    columns = ("model", "iteration", "trait", "pole", "method", "coefficient", "shift", "z", "specificity")
+    caption = "Shift of the own pole at the reference coefficient, with 95 % intervals; z is against random directions."
+    return Grid.of(caption, (*columns, "rank corr. with dose", "KL (nats)", "n"), cells, text=5)
 
 
 def _profile_grid(rows: pl.DataFrame) -> Grid:

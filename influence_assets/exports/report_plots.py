@@ -27,22 +27,22 @@ PANEL_INCHES = (2.2, 2.2)
 _MARKERS = "os^Dv<>Pph*X"
 
 
-def dose_responses(steering: pl.DataFrame) -> Iterator[Picture]:
-    """A picture per model and iteration, a panel per direction, a line per trait. Rows as of `report_steering`."""
-    groups = steering.group_by("model", "iteration", maintain_order=True)
+def dose_responses(curves: pl.DataFrame) -> Iterator[Picture]:
+    """A picture per model and iteration, a panel per trait, a line per method. Rows as of `report_curves`."""
+    groups = curves.group_by("model", "iteration", maintain_order=True)
     for (model, iteration), rows in list(groups)[:PICTURES]:
-        directions = rows["direction_id"].unique(maintain_order=True).to_list()[:PANELS]
-        figure, panels = _canvas(len(directions), share_y=True)
-        for direction, axes in zip(directions, panels, strict=True):
-            part = rows.filter(pl.col("direction_id") == direction)
-            for number, ((trait,), line) in enumerate(part.group_by("trait", maintain_order=True)):
-                _line(axes, line, "coefficient", "score", marker=_MARKERS[number % len(_MARKERS)], label=str(trait))
-            axes.axhline(0.5, linestyle="--", color="grey", linewidth=0.8)
-            axes.set_title(literal(str(direction)[:24]), fontsize=8)
-            axes.set_xlabel("coefficient", fontsize=8)
-        panels[0].set_ylabel("trait score", fontsize=8)
+        traits = rows["trait"].unique(maintain_order=True).to_list()[:PANELS]
+        figure, panels = _canvas(len(traits), share_y=True)
+        for trait, axes in zip(traits, panels, strict=True):
+            part = rows.filter(pl.col("trait") == trait)
+            for number, ((method,), line) in enumerate(part.group_by("method", maintain_order=True)):
+                _line(axes, line, "coefficient", "shift", marker=_MARKERS[number % len(_MARKERS)], label=str(method))
+            axes.axhline(0.0, linestyle="--", color="grey", linewidth=0.8)
+            axes.set_title(literal(str(trait)[:24]), fontsize=8)
+            axes.set_xlabel("coefficient (mean residual norms)", fontsize=8)
+        panels[0].set_ylabel("shift of P(high)", fontsize=8)
         panels[0].legend(frameon=False, fontsize=6)
-        caption = f"{model}, iteration {iteration}: trait score by strength of the push; dashed: no preference."
+        caption = f"{model}, iteration {iteration}: shift of each trait by strength of the push, with 95 % intervals."
         yield Picture(caption, png(figure))
 
 

@@ -56,11 +56,10 @@ def build_features(root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
     study["personas"] |= {"per_framework": 2, "agree_per_persona": 2}
     study["influence"] |= {"evaluation": {"rubrics": []}}
     write_yaml(data / "study.yaml", study | {"features": SETTINGS})
-    shutil.copytree(CHECKOUT / "data" / "neutral", data / "neutral")
     everything = yaml.safe_load((CHECKOUT / "data" / "backgrounds" / "organism.yaml").read_text())
     everything["factors"] = [factor for factor in everything["factors"] if factor["name"] in TRAITS]
     for folder in ("backgrounds", "trait_items/two", "side_effects/few"):
-        (data / folder).mkdir(parents=True)
+        (data / folder).mkdir(parents=True, exist_ok=True)
     write_yaml(data / "backgrounds" / "two.yaml", everything)
     for name in TRAITS:
         file = f"{name}.yaml"

@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 import yaml
 
-from tests.projects import CHECKOUT, command, environment
+from tests.projects import CHECKOUT, COPIED, FEATURES, command, environment
 
 SELECTION = 'key:"influence/*"'
 ENVIRONMENTS = ("organism_health_vulnerable", "organism_health_ordinary")
@@ -32,6 +32,8 @@ SMALL: dict[str, Any] = {
     "draws": 100,
 }
 
+JOINT = {"personas": 2, "test_per_persona": 2, "items": 2, "draws": 100}
+
 
 def build(
     root: Path,
@@ -41,7 +43,7 @@ def build(
 ) -> Path:
     """A project at `root`: these models, the first of which plays every role that `roles` does not give away."""
     data = root / "data"
-    for name in ("frameworks", "prompts", "filters", "judges", "organism"):
+    for name in (name for name in COPIED if name != "environments"):
         shutil.copytree(CHECKOUT / "data" / name, data / name)
     shutil.copyfile(CHECKOUT / "data" / "aspects.yaml", data / "aspects.yaml")
     source, target = CHECKOUT / "data" / "environments" / "organism", data / "environments" / "organism"
@@ -55,6 +57,7 @@ def build(
         role: list(players) for role, players in (roles or {}).items()
     }
     study["influence"] = SMALL | dict(influence or {})
+    study |= {"features": FEATURES, "joint": JOINT}
     write_yaml(data / "study.yaml", study)
     return root
 

@@ -16,6 +16,7 @@ QUESTIONS = {
     "How much does the user like": ("2", "9"),
     "How much do you want": ("1", "5"),
     "harmful": ("0", "1"),
+    "likely to harm": ("1", "5"),
 }
 
 

@@ -35,7 +35,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = {"judge": ORGANISM, "expert": ORGANISM | {"trainable": True}}
     project = build(tmp_path_factory.mktemp("joint"), models)
     for name in ("backgrounds", "trait_items", "neutral"):
-        shutil.copytree(CHECKOUT / "data" / name, project / "data" / name)
+        shutil.copytree(CHECKOUT / "data" / name, project / "data" / name, dirs_exist_ok=True)
     study = yaml.safe_load((project / "data" / "study.yaml").read_text())
     study["personas"] |= {"per_framework": 4, "agree_per_persona": 4}
     study |= {"features": FEATURES, "joint": JOINT}

@@ -14,11 +14,13 @@ from influence_assets.exports.asset_checks import CheckOutcome, Verdict
 from influence_assets.exports.report import gathered, rendered, write_report
 from influence_assets.exports.report_limits import Facts, When, holding_conditions, limits_of
 from influence_assets.exports.report_parts import estimate, number
+from influence_assets.features import tables as features
 from influence_assets.influence.tables import METRICS
+from influence_assets.joint import tables as joint
 from influence_assets.project import Project
 from influence_assets.steerability.tables import SUMMARY
 from resources.errors import InputError
-from resources.tables import Column, Table
+from resources.tables import Table
 from tests.exports.exported_world import Hostile, World, land, make_world
 
 CHECKS = [
@@ -151,48 +153,45 @@ def test_it_says_where_it_cannot_be_written(world: World, tmp_path: Path) -> Non
         write_report(world.project, [], tmp_path)
 
 
-_INTERVAL = (Column("ci_low", "DOUBLE", ""), Column("ci_high", "DOUBLE", ""), Column("n", "INTEGER", ""))
-_CHECKPOINT = (Column("model", "VARCHAR", ""), Column("iteration", "INTEGER", ""))
-
-
-def _table(name: str, words: str, numbers: str) -> Table:
-    columns = [Column(word, "VARCHAR", "") for word in words.split()] + [
-        Column(word, "DOUBLE", "") for word in numbers.split()
-    ]
-    key = ("model", "iteration", *words.split(), *(("coefficient",) if "coefficient" in numbers else ()))
-    return Table(name, "", (*_CHECKPOINT, *columns, *_INTERVAL), ("model", "iteration"), key)
-
-
-LATER = {
-    "traits": _table("features.trait_scores", "condition trait", "score mass order_consistency"),
-    "steering": _table("features.steering", "direction_id positions mode trait", "coefficient score shift mass kl"),
-    "profile": _table("joint.checkpoint_profile", "measure", "value"),
-}
+def filled(table: Table, given: dict[str, object]) -> dict[str, object]:
+    """A row with something in every column."""
+    usual = {"VARCHAR": "", "INTEGER": 1, "DOUBLE": 0.5, "BOOLEAN": False}
+    return {column.name: usual[column.type] for column in table.columns} | given
 
 
 def test_sections_on_features_stand_in_it_once_their_tables_have_rows(tmp_path: Path) -> None:
-    world = make_world(tmp_path / "world", extra=tuple(LATER.values()))
+    world = make_world(tmp_path / "world")
     warehouse = world.project.warehouse
     bare = Page(rendered(gathered(world.project, [])))
     assert not {"traits", "steering", "profile"} & {found.get("id") for _, found in bare.elements}
-    around = {"model": "mini", "n": 40, "ci_low": 0.25, "ci_high": 0.875}
-    traits = [around | {"iteration": 0, "condition": "none", "trait": "honesty", "score": 0.625, "mass": 0.99}]
-    steering = [
-        around
-        | {"iteration": 0, "direction_id": "d1", "positions": "all", "mode": "add", "trait": "honesty"}
-        | {"coefficient": float(strength), "score": 0.5 + strength / 16, "shift": strength / 16, "kl": 0.03}
-        for strength in (-4, 0, 4)
+    around = {"model": "mini", "iteration": 0, "n": 40, "ci_low": 0.25, "ci_high": 0.875}
+    tried = around | {"factor": "honesty", "category": "high", "method": "probe", "trait": "honesty"}
+    score = around | {"condition": "unsteered", "half": "heldout", "trait": "honesty", "score": 0.625}
+    other = score | {"condition": "honesty high random 3 +0.1", "score": 0.111}
+    curve = [
+        tried | {"condition": f"c{strength}", "coefficient": float(strength), "shift": strength / 16}
+        for strength in (-4, 4)
     ]
     profile = [
-        around | {"iteration": iteration, "measure": "gain", "value": 0.375 + iteration / 8} for iteration in (0, 1)
+        around | {"iteration": k, "measure": "gain", "subject": "name", "user_kind": "all", "value": 0.375 + k / 8}
+        for k in (0, 1)
     ]
-    for (name, table), rows in zip(LATER.items(), (traits, steering, profile), strict=True):
-        land(warehouse, table, warehouse.frame(table, rows))
+    landed = {
+        "traits": [(features.TRAIT_SCORES, [score, other])],
+        "steering": [(features.STEERING, curve), (features.DOSE_RESPONSE, [tried | {"shift": 0.75}])],
+        "profile": [(joint.CHECKPOINT_PROFILE, profile)],
+    }
+    for name, parts in landed.items():
+        for table, rows in parts:
+            land(warehouse, table, warehouse.frame(table, [filled(table, row) for row in rows]))
+        warehouse.publish()
         page = Page(rendered(gathered(world.project, [])))
         assert name in {found.get("id") for _, found in page.elements}
     assert "0.62 [0.25, 0.88]" in page.text
     assert "0.75 [0.25, 0.88]" in page.text
     assert "0.38 [0.25, 0.88]" in page.text
+    assert "gain name" in page.text
+    assert "0.11 [" not in page.text, "conditions of the sweep are no traits of the model"
     n_pictures = [sum(tag == "img" for tag, _ in one.elements) for one in (bare, page)]
     assert n_pictures[1] == n_pictures[0] + 2
 

@@ -39,7 +39,7 @@ def test_every_checkpoint_is_planned_alike_and_those_to_come_have_answered_nothi
     assert 0 not in {request.sample for request in later}
     design = smaller_design(personas, statements, project.study, project.prompts / "steerability")
     items = sum(plan.options == ("A", "B", "C", "D") for plan in plans[PROBES[0]])
-    assert items == 8 * 6 * 4, "traits, items, orders"
+    assert items == 8 * (project.study.joint.items or 0) * 4, "traits, items, orders"
     # Personas of equal description share questions, which the count cannot know.
     assert 0 < len(now) - items <= count_requests(design)
 

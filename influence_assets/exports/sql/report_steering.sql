@@ -1,5 +1,5 @@
--- What pushing along each direction did to each trait.
-SELECT model, iteration, direction_id, positions, mode, trait, coefficient, score, ci_low, ci_high, shift, kl, n
-FROM features.steering
-WHERE score IS NOT NULL
-ORDER BY model, iteration, direction_id, positions, mode, trait, coefficient
+-- Every way of steering toward a pole, on that pole's own trait, with its controls.
+SELECT model, iteration, trait, category, method, reference, shift, ci_low, ci_high, z, specificity, spearman, kl, n
+FROM features.dose_response
+WHERE shift IS NOT NULL
+ORDER BY model, iteration, trait, category, method
