@@ -62,6 +62,9 @@ def day(root: Path, automation: object, edits: dict[str, list[str]]) -> dict[str
     return found
 
 
+JOINT = ("checkpoint_probes_0", "checkpoint_profile", "drift")
+
+
 def once(assets: tuple[str, ...], *partitions: str) -> list[list[Any]]:
     return sorted([asset, partition, 1] for asset in assets for partition in partitions)
 
@@ -74,7 +77,7 @@ def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     environment = found["environment"]
     assert environment["stale"] == [["initial_states", "organism"]]
     assert environment["made"] == sorted(
-        [*once(("initial_states",), "organism"), *once((*ROUND, "influence_metrics"), *both)]
+        [*once(("initial_states",), "organism"), *once((*ROUND, "influence_metrics", "sae", *JOINT), *both)]
     )
     # The rows are the same after all: what stands on them does not run.
     assert found["comment"]["made"] == once(("initial_states",), "organism")
@@ -83,12 +86,15 @@ def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     persona_assets = ("personas", "candidate_statements", "filtered_statements", "statement_audit")
     assert framework["stale"] == sorted([asset, "organism"] for asset in ("frameworks", *persona_assets))
     assert framework["made"] == sorted(
-        [*once(("frameworks", *persona_assets), "organism"), *once(("steering_sets", *STEERABILITY), *both)]
+        [
+            *once(("frameworks", *persona_assets), "organism"),
+            *once(("steering_sets", *STEERABILITY, "sae", *JOINT), *both),
+        ]
     )
 
     rubric = found["rubric"]
     assert rubric["stale"] == [["rejudgements_0", "organism"], ["rejudgements_0", "twin"]]
-    assert rubric["made"] == once(("influence_metrics", "rejudgements_0"), *both)
+    assert rubric["made"] == once(("influence_metrics", "rejudgements_0", *JOINT[1:]), *both)
 
     model = found["model"]
     assert {partition for _, partition in model["stale"]} == {"twin"}
