@@ -4,7 +4,6 @@ could detect."""
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,7 +29,6 @@ from resources.messages import Role
 from resources.pointers import Provenance
 from resources.tables import Table
 from tests.e2e.influence_projects import ENVIRONMENTS, build, write_yaml
-from tests.projects import CHECKOUT
 
 TURNS = 3
 KINDS = ("vulnerable", "ordinary")
@@ -99,8 +97,6 @@ def test_longer_answers_cost_more_and_judges_pay_for_them(project: Project) -> N
 
 def with_biographies(project: Project, n: int) -> Project:
     """The project with a features family that writes so many biographies."""
-    for name in ("backgrounds", "trait_items"):
-        shutil.copytree(CHECKOUT / "data" / name, project.data / name)
     path = project.data / "study.yaml"
     features = {"backgrounds": ["long_term"], "trait_items": ["organism"], "biographies": n}
     write_yaml(path, yaml.safe_load(path.read_text()) | {"features": features})

@@ -56,8 +56,7 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
     assert folder.result(job_hash(job)) is None
 
     def kill(*_: int) -> None:
-        (worker,) = psutil.Process().children()
-        worker.send_signal(signal.SIGKILL)
+        _trainer_of(os.getpid()).send_signal(signal.SIGKILL)
 
     with pytest.raises(InfluenceError, match="was killed by signal 9 and left no adapter"):
         LocalTrainer().train(job, kill)
@@ -75,6 +74,12 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
     assert (folder.adapter / "adapter_model.safetensors").stat() == before
 
 
+def _trainer_of(pid: int) -> psutil.Process:
+    """The training process among the children of a process, which may have others (another test's, a library's)."""
+    (worker,) = (one for one in psutil.Process(pid).children() if any("training" in part for part in one.cmdline()))
+    return worker
+
+
 def _killed_caller(job: TrainingJob, tmp_path: Path) -> psutil.Process:
     """The training process, stopped, of a caller that was killed after the first step."""
     (tmp_path / "caller.json").write_bytes(job_bytes(job))
@@ -85,7 +90,7 @@ def _killed_caller(job: TrainingJob, tmp_path: Path) -> psutil.Process:
     )
     assert caller.stdout is not None
     assert caller.stdout.readline() == b"1\n"
-    (worker,) = psutil.Process(caller.pid).children()
+    worker = _trainer_of(caller.pid)
     worker.suspend()
     caller.kill()
     caller.wait()
