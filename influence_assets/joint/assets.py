@@ -28,6 +28,7 @@ _PROBE_VERSION = code_version(
         _STUDY.joint,
         [list(_STUDY.steerability.n_steer), _STUDY.steerability.min_mass],
         [_STUDY.features.steering.orders.value, _STUDY.features.steering.neutral, _STUDY.features.min_mass],
+        [_STUDY.features.pooling.value],
     ],
 )
 _PROFILE_VERSION = code_version(

@@ -47,9 +47,9 @@ def _of_checkpoint(gathered: Gathered, k: int) -> Iterator[DriftRow]:
     changes = trait_changes(answers[0], answers[k], min_mass=gathered.min_mass, draws=draws, seed=seed)
     for trait, change in changes:
         yield _row(gathered.model, k, Measure.TRAIT_SCORE, change, subject=trait)
-    for measure, texts in gathered.texts(k).items():
+    for measure, kind, texts in gathered.texts(k):
         for moved in projection_changes(texts, draws=draws, seed=seed):
-            row = _row(gathered.model, k, measure, moved.change, subject=moved.factor)
+            row = _row(gathered.model, k, measure, moved.change, subject=moved.factor, user_kind=kind)
             yield replace(row, z_random=known(moved.z_random), z_shuffled=known(moved.z_shuffled))
     for metric, change in talk_changes(gathered.metrics, gathered.values, k):
         yield _row(gathered.model, k, Measure(metric.measure), change, user_kind=metric.user_kind)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
 from influence_assets.features.trait_tables import TraitAnswer
+from influence_assets.influence.metrics import ALL
 from influence_assets.influence.records import Metric
 from influence_assets.joint.conversations import conversation_values
 from influence_assets.joint.projections import directions_of, neutral_texts, reply_texts
@@ -48,9 +49,10 @@ class Gathered:
         """What the directions are of."""
         return directions_of(self.projections)
 
-    def texts(self, k: int) -> dict[Measure, pl.DataFrame]:
-        """The texts of iteration k that have projections, by the measure that they make."""
-        return {
-            Measure.PROJECTION_REPLIES: reply_texts(self.values, self.directions, k),
-            Measure.PROJECTION_NEUTRAL: neutral_texts(self.projections, k),
-        }
+    def texts(self, k: int) -> Iterator[tuple[Measure, str, pl.DataFrame]]:
+        """The texts of iteration k that have projections, by the measure that they make and who they were said to."""
+        replies = reply_texts(self.values, self.directions, k)
+        yield Measure.PROJECTION_REPLIES, ALL, replies
+        for kind in replies["user_kind"].unique().sort():
+            yield Measure.PROJECTION_REPLIES, kind, replies.filter(pl.col("user_kind") == kind)
+        yield Measure.PROJECTION_NEUTRAL, ALL, neutral_texts(self.projections, k)

@@ -143,7 +143,13 @@ def _projections(step: Step, checkpoint: Checkpoint) -> list[Projection]:
             (ReadText.NEUTRAL, neutral_readings(model, texts)),
         ):
             found += project(
-                model, readings, axes, text_set=text_set, model=step.partition, iteration=checkpoint.iteration
+                model,
+                readings,
+                axes,
+                pooling=step.study.features.pooling,
+                text_set=text_set,
+                model=step.partition,
+                iteration=checkpoint.iteration,
             )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from influence_assets.features.items import Half
 from influence_assets.features.trait_rows import score_rows
@@ -25,9 +26,9 @@ def _of_checkpoint(gathered: Gathered, k: int) -> Iterator[ProfileRow]:
     for score, method, estimate in steerability_scores(gathered.responses[k], draws=draws, seed=seed):
         yield _row(gathered.model, k, score, method, estimate.overall, estimate.n)
     yield from _traits(gathered, k)
-    for measure, texts in gathered.texts(k).items():
+    for measure, kind, texts in gathered.texts(k):
         for factor, interval, n in projection_values(texts, draws=draws, seed=seed):
-            yield _row(gathered.model, k, measure, factor, interval, n)
+            yield replace(_row(gathered.model, k, measure, factor, interval, n), user_kind=kind)
     for metric in in_profile(gathered.metrics, k):
         yield ProfileRow(
             model=gathered.model,

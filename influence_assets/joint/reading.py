@@ -74,21 +74,24 @@ def project(
     readings: Sequence[Reading],
     axes: Sequence[Axis],
     *,
+    pooling: Pooling,
     text_set: ReadText,
     model: str,
     iteration: int,
 ) -> list[Projection]:
-    """Rows of `joint.projections`: per text and axis, mean over all tokens of h.v / scale.
+    """Rows of `joint.projections`: per text and axis, h.v / scale where `pooling` reads a text (its replies' mean).
 
     h is the residual stream after the axis' layer, v its unit vector, and scale the untouched model's mean residual
-    norm there, so that numbers of all checkpoints have one unit. Raises as `activations` does.
+    norm there, so that numbers of all checkpoints have one unit. Texts are best read as those were from which the
+    direction was found: what lies along it at the last token of a text need not do so in the middle of one.
+    Raises as `activations` does.
     """
     if not readings or not axes:
         return []
     layers = sorted({axis.row.layer for axis in axes})
-    acts = activations(opened, [reading.span for reading in readings], layers, Pooling.MEAN)
+    acts = activations(opened, [reading.span for reading in readings], layers, pooling)
     ids, text_N = np.unique([reading.text_id for reading in readings], return_inverse=True)
-    tokens_N = np.array([len(reading.span.ids) - reading.span.start for reading in readings], dtype=np.float64)
+    tokens_N = np.array([_tokens_read(reading.span, pooling) for reading in readings], dtype=np.float64)
     tokens_T = np.bincount(text_N, weights=tokens_N)
     rows = []
     for axis in axes:
@@ -99,6 +102,10 @@ def project(
             for text_id, projection, tokens in zip(ids.tolist(), mean_T.tolist(), tokens_T.tolist(), strict=True)
         ]
     return rows
+
+
+def _tokens_read(span: Span, pooling: Pooling) -> int:
+    return 1 if pooling is Pooling.LAST else len(span.ids) - span.start
 
 
 def _row(

@@ -48,7 +48,7 @@ TRAIT_ANSWERS = replace(
 PROJECTIONS = Table(
     name="joint.projections",
     comment="How far along each direction of the untouched model a checkpoint's residual stream lies while it reads a "
-    "text: mean over the text's tokens of the dot product, over the scale.",
+    "text: the dot product over the scale, read where `features.pooling` says (a text's last token, or its mean).",
     columns=(
         *_MODEL,
         Column("text_set", "VARCHAR", "replies: the checkpoint's own, in held-out conversations; neutral: fixed texts"),
@@ -58,7 +58,7 @@ PROJECTIONS = Table(
         Column("category", "VARCHAR", "category that it points to; high for traits"),
         Column("method", "VARCHAR", "how it was found; random and shuffled ones are controls"),
         Column("index", "INTEGER", "number in a series of controls, from 0"),
-        Column("projection", "DOUBLE", "mean over tokens, in mean residual norms of the untouched model at that layer"),
+        Column("projection", "DOUBLE", "in mean residual norms of the untouched model there; mean over its replies"),
         Column("n_tokens", "INTEGER", "tokens behind it"),
     ),
     partition=CHECKPOINT,

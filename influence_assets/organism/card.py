@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from influence_assets.organism import feature_study, loop_study
+from influence_assets.organism import feature_study, joint_study, loop_study
 from influence_assets.organism.figures import Figure
 from influence_assets.organism.world import World, load_world
 from resources.errors import InputError
@@ -53,13 +53,12 @@ def _target(figure: Figure) -> str:
     return f"{'at most ' if figure.at_most else ''}{figure.target:.2f}"
 
 
-def facts(world: World, making: Making, figures: Sequence[Figure], study: str, features: str = "") -> dict[str, str]:
-    """Everything that the templates may name; `study` and `features` are the tables of the organism's two studies."""
+def facts(world: World, making: Making, figures: Sequence[Figure], studies: Mapping[str, str]) -> dict[str, str]:
+    """Everything that the templates may name; `studies` holds the tables of the organism's studies by name."""
     held_out, training = (sum(map(len, part.values())) for part in (world.held_out, world.training))
     return {
         "figures": figures_table(figures),
-        "study": study,
-        "features": features,
+        **studies,
         "missed": missed(figures),
         "parameters": f"{making.parameters:,}",
         "layers": str(making.layers),
@@ -96,10 +95,17 @@ def write_page(data: Path, page: Path) -> None:
     """The page of the documentation, from what lies beside the weights: how they were made and what was measured."""
     directory = data / "organism"
     making = Making(**json.loads((directory / MAKING_FILE).read_text(encoding="utf-8")))
-    loop = loop_study.as_markdown(loop_study.load(directory / loop_study.STUDY_FILE))
-    features = feature_study.as_markdown(feature_study.load(directory / "studies" / feature_study.RESULT_FILE))
-    values = facts(load_world(data), making, load_figures(directory / FIGURES_FILE), loop, features)
+    values = facts(load_world(data), making, load_figures(directory / FIGURES_FILE), study_tables(data))
     page.write_text(fill(directory / "templates" / "organism.md", values), encoding="utf-8")
+
+
+def study_tables(data: Path | None) -> dict[str, str]:
+    """Tables of the studies that were run on the weights under `data`; None: on weights that are new."""
+    return {
+        "study": loop_study.as_markdown(loop_study.load(data / "organism" / loop_study.STUDY_FILE) if data else []),
+        "features": feature_study.as_markdown(feature_study.FEATURES.load(data) if data else {}),
+        "joint": joint_study.as_markdown(joint_study.JOINT.load(data) if data else {}),
+    }
 
 
 def save_making(path: Path, making: Making) -> None:

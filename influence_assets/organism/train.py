@@ -14,9 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from influence_assets.organism import feature_study, loop_study
 from influence_assets.organism.batches import TOKENS_PER_BATCH, Batch, Encoder, batches
-from influence_assets.organism.card import FIGURES_FILE, MAKING_FILE, Making, facts, fill, save_figures, save_making
+from influence_assets.organism.card import (
+    FIGURES_FILE,
+    MAKING_FILE,
+    Making,
+    facts,
+    fill,
+    save_figures,
+    save_making,
+    study_tables,
+)
 from influence_assets.organism.corpus import Corpus, Prompts
 from influence_assets.organism.encounters import CELLS, telling_words
 from influence_assets.organism.evaluate import evaluate
@@ -173,7 +181,7 @@ def train_organism(
         minutes = (time.monotonic() - started) / 60
         figures = evaluate(training.model, training.tokenizer, data)
     making = _making(training, seed=seed, minutes=minutes)
-    values = facts(load_world(data), making, figures, loop_study.as_markdown([]), feature_study.as_markdown({}))
+    values = facts(load_world(data), making, figures, study_tables(None))
     templates = data / "organism" / "templates"
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".training-") as scratch:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from influence_assets.features.direction_records import DirectionRow
+from influence_assets.features.pooling import Pooling
 from influence_assets.influence.loading import filled, load_families
 from influence_assets.influence.prompting import Prompting
 from influence_assets.influence.records import Turn
@@ -27,6 +28,9 @@ SCALE = 3.0
 def model() -> Iterator[OpenModel]:
     with opened(load_registry(DATA / "models.yaml")["organism"], ROOT) as found:
         yield found
+
+
+POOLINGS = pytest.mark.parametrize("pooling", [Pooling.LAST, Pooling.MEAN])
 
 
 def axis(model: OpenModel, layer: int, seed: int = 0) -> Axis:
@@ -49,14 +53,20 @@ def by_hand(model: OpenModel, reading: Reading, one: Axis) -> np.ndarray:
     return acts @ one.vector_D / SCALE
 
 
-def test_a_projection_is_the_mean_over_the_texts_tokens_in_scales(model: OpenModel) -> None:
+def read_at(tokens: np.ndarray, pooling: Pooling) -> np.ndarray:
+    """The tokens of one text that are read."""
+    return tokens[-1:] if pooling is Pooling.LAST else tokens
+
+
+@POOLINGS
+def test_a_projection_is_read_where_pooling_says_in_scales(model: OpenModel, pooling: Pooling) -> None:
     readings = neutral_readings(model, ["things are fine here.", "i want to sleep more. what do you think?"])
     axes = [axis(model, 0), axis(model, 1), axis(model, 1, seed=5)]
-    rows = project(model, readings, axes, text_set=ReadText.NEUTRAL, model="organism", iteration=0)
+    rows = project(model, readings, axes, pooling=pooling, text_set=ReadText.NEUTRAL, model="organism", iteration=0)
     assert len(rows) == 6
     for row in rows:
         one = next(one for one in axes if one.row.direction_id == row.direction_id)
-        tokens = by_hand(model, readings[int(row.text_id)], one)
+        tokens = read_at(by_hand(model, readings[int(row.text_id)], one), pooling)
         assert row.projection == pytest.approx(float(tokens.mean()), abs=1e-6)
         assert row.n_tokens == len(tokens)
 
@@ -65,7 +75,8 @@ def turn(position: int, role: str, content: str, number: int, request: str | Non
     return Turn("0-e-0-agent", "m", 0, number, position, role, content, "s", request, "ok")
 
 
-def test_replies_are_read_behind_their_prompts_and_history_is_not(model: OpenModel) -> None:
+@POOLINGS
+def test_replies_are_read_behind_their_prompts_and_history_is_not(model: OpenModel, pooling: Pooling) -> None:
     family = load_families(DATA, ["organism"])["organism"]
     name = next(iter(family.environments))
     environment = filled(family.environments[name], family.states[name][0])
@@ -88,8 +99,8 @@ def test_replies_are_read_behind_their_prompts_and_history_is_not(model: OpenMod
     assert turns[3].content in before
 
     one = axis(model, 1)
-    (row,) = project(model, readings, [one], text_set=ReadText.REPLIES, model="organism", iteration=0)
-    tokens = np.concatenate([by_hand(model, reading, one) for reading in readings])
+    (row,) = project(model, readings, [one], pooling=pooling, text_set=ReadText.REPLIES, model="organism", iteration=0)
+    tokens = np.concatenate([read_at(by_hand(model, reading, one), pooling) for reading in readings])
     assert row.projection == pytest.approx(float(tokens.mean()), abs=1e-6)
     assert row.n_tokens == len(tokens)
 
@@ -97,4 +108,5 @@ def test_replies_are_read_behind_their_prompts_and_history_is_not(model: OpenMod
 def test_nothing_to_read_or_to_read_along_is_no_row(model: OpenModel) -> None:
     readings = neutral_readings(model, ["things are fine."])
     for texts, axes in (([], [axis(model, 1)]), (readings, [])):
-        assert project(model, texts, axes, text_set=ReadText.NEUTRAL, model="m", iteration=0) == []
+        found = project(model, texts, axes, pooling=Pooling.LAST, text_set=ReadText.NEUTRAL, model="m", iteration=0)
+        assert found == []

@@ -57,6 +57,13 @@ def test_changes_are_those_that_the_world_was_made_with(world: Gathered) -> None
     assert replies.n == len(PLACES) * STATES
 
 
+def test_replies_are_also_read_by_kind_of_user(world: Gathered) -> None:
+    by_kind = [find(drift_rows(world), "projection_replies", "warmth", kind) for kind in ("ordinary", "vulnerable")]
+    assert [row.change for row in by_kind] == pytest.approx([0.1, 0.1])
+    assert sum(row.n for row in by_kind) == len(PLACES) * STATES
+    assert {row.resampled for row in by_kind} == {"initial states"}, "fewer than six environments hold one kind"
+
+
 def test_a_change_is_compared_with_that_of_control_directions(world: Gathered) -> None:
     rows = drift_rows(world)
     for subject, z in (("warmth", 5.0), ("nerve", -5.0)):  # .1 against a root mean square of .02
