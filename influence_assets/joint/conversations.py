@@ -11,7 +11,7 @@ import polars as pl
 from influence_assets.influence.environments import Split
 from influence_assets.influence.measures import UNIT
 from influence_assets.influence.records import Condition
-from influence_assets.joint.records import Measure, ReadText
+from influence_assets.joint.records import OF_REPLIES, Measure
 
 PAIR = (*UNIT, "measure", "subject")
 _COLUMNS = ("iteration", *UNIT, "conversation_id", "measure", "subject", "value")
@@ -29,10 +29,17 @@ def conversation_values(measured: pl.DataFrame, projections: pl.DataFrame, conve
     )
     agent = conversations.filter((pl.col("split") == Split.EVAL) & (pl.col("condition") == Condition.AGENT))
     read = (
-        projections.filter(pl.col("text_set") == ReadText.REPLIES)
-        .select("iteration", conversation_id="text_id", subject="direction_id", value="projection")
+        projections.filter(pl.col("text_set").is_in([text_set.value for text_set in OF_REPLIES]))
+        .select(
+            "iteration",
+            measure=pl.col("text_set").replace_strict(
+                {key.value: measure.value for key, measure in OF_REPLIES.items()}
+            ),
+            conversation_id="text_id",
+            subject="direction_id",
+            value="projection",
+        )
         .join(agent, on=["iteration", "conversation_id"])
-        .with_columns(measure=pl.lit(Measure.PROJECTION_REPLIES.value))
     )
     return with_base(pl.concat([talked.select(_COLUMNS), read.select(_COLUMNS)]))
 

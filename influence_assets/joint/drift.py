@@ -16,7 +16,7 @@ from influence_assets.joint.changes import Change
 from influence_assets.joint.gathered import Gathered
 from influence_assets.joint.harm_moves import moves_with_harm
 from influence_assets.joint.projections import projection_changes
-from influence_assets.joint.records import DriftRow, HarmMove, Measure, known
+from influence_assets.joint.records import OF_REPLIES, DriftRow, HarmMove, Measure, known
 from influence_assets.joint.steerability import steerability_changes
 from influence_assets.joint.talk import talk_changes
 from influence_assets.joint.traits import trait_changes
@@ -33,7 +33,7 @@ def drift_rows(gathered: Gathered) -> list[DriftRow]:
 def harm_moves(gathered: Gathered) -> list[HarmMove]:
     """Rows of `joint.moves_with_harm` of one model: conversations' measures, and projections on traits' directions."""
     traits = gathered.directions.filter(~pl.col("method").is_in(NULLS)).select(subject="direction_id", trait="factor")
-    of_replies = pl.col("measure") == Measure.PROJECTION_REPLIES.value
+    of_replies = pl.col("measure").is_in([measure.value for measure in OF_REPLIES.values()])
     read = gathered.values.filter(of_replies).join(traits, on="subject").with_columns(subject="trait").drop("trait")
     values = pl.concat([gathered.values.filter(~of_replies), read.select(gathered.values.columns)])
     return list(moves_with_harm(values, model=gathered.model, draws=gathered.draws, seed=gathered.seed))

@@ -13,7 +13,7 @@ from influence_assets.influence.metrics import ALL
 from influence_assets.influence.records import Metric
 from influence_assets.joint.conversations import conversation_values
 from influence_assets.joint.projections import directions_of, neutral_texts, reply_texts
-from influence_assets.joint.records import Measure
+from influence_assets.joint.records import OF_REPLIES, Measure
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Gathered:
 
     def texts(self, k: int) -> Iterator[tuple[Measure, str, pl.DataFrame]]:
         """The texts of iteration k that have projections, by the measure that they make and who they were said to."""
-        replies = reply_texts(self.values, self.directions, k)
-        yield Measure.PROJECTION_REPLIES, ALL, replies
-        for kind in replies["user_kind"].unique().sort():
-            yield Measure.PROJECTION_REPLIES, kind, replies.filter(pl.col("user_kind") == kind)
+        for measure in OF_REPLIES.values():
+            replies = reply_texts(self.values, self.directions, measure, k)
+            yield measure, ALL, replies
+            for kind in replies["user_kind"].unique().sort():
+                yield measure, kind, replies.filter(pl.col("user_kind") == kind)
         yield Measure.PROJECTION_NEUTRAL, ALL, neutral_texts(self.projections, k)

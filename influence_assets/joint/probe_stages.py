@@ -132,25 +132,24 @@ def _projections(step: Step, checkpoint: Checkpoint) -> list[Projection]:
     conversations, turns = _held_out(step, checkpoint.iteration)
     environments = environments_of(families_of(step.read(influence.ENVIRONMENTS), step.read(influence.INITIAL_STATES)))
     texts = load_neutral(step.project.data, step.study.features.steering.neutral)
+    prompting = Prompting(step.project.prompts / "influence")
+    readers: dict[Checkpoint, list[ReadText]] = {checkpoint: [ReadText.REPLIES, ReadText.NEUTRAL]}
+    readers.setdefault(Checkpoint(step.partition, 0, None), []).append(ReadText.WORDS)
     found: list[Projection] = []
-    with opened_checkpoint(step, checkpoint) as model:
-        axes = [Axis(row, read_direction(step.project.root / row.path, model.width).vector_D) for row in rows]
-        replies = reply_readings(
-            model, conversations, turns, environments, Prompting(step.project.prompts / "influence")
-        )
-        for text_set, readings in (
-            (ReadText.REPLIES, replies),
-            (ReadText.NEUTRAL, neutral_readings(model, texts)),
-        ):
-            found += project(
-                model,
-                readings,
-                axes,
-                pooling=step.study.features.pooling,
-                text_set=text_set,
-                model=step.partition,
-                iteration=checkpoint.iteration,
-            )
+    for reader, text_sets in readers.items():
+        with opened_checkpoint(step, reader) as model:
+            axes = [Axis(row, read_direction(step.project.root / row.path, model.width).vector_D) for row in rows]
+            replies = reply_readings(model, conversations, turns, environments, prompting)
+            for text_set in text_sets:
+                found += project(
+                    model,
+                    neutral_readings(model, texts) if text_set is ReadText.NEUTRAL else replies,
+                    axes,
+                    pooling=step.study.features.pooling,
+                    text_set=text_set,
+                    model=step.partition,
+                    iteration=checkpoint.iteration,
+                )
     return found
 
 

@@ -64,13 +64,13 @@ def neutral_texts(projections: pl.DataFrame, iteration: int) -> pl.DataFrame:
     )
 
 
-def reply_texts(values: pl.DataFrame, directions: pl.DataFrame, iteration: int) -> pl.DataFrame:
+def reply_texts(values: pl.DataFrame, directions: pl.DataFrame, measure: Measure, iteration: int) -> pl.DataFrame:
     """Replies of one checkpoint in the same form, with the columns of their conversations.
 
     `values` is the frame of `conversations.conversation_values`, `directions` says factor and method of direction_id.
     """
     return (
-        values.filter((pl.col("iteration") == iteration) & (pl.col("measure") == Measure.PROJECTION_REPLIES.value))
+        values.filter((pl.col("iteration") == iteration) & (pl.col("measure") == measure.value))
         .rename({"subject": "direction_id"})
         .join(directions, on="direction_id")
         .sort("factor", "direction_id", "environment", "initial_state_id", "sample")

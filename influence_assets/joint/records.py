@@ -14,6 +14,7 @@ class Measure(StrEnum):
     GAIN = "gain"
     TRAIT_SCORE = "trait_score"
     PROJECTION_REPLIES = "projection_replies"
+    PROJECTION_WORDS = "projection_words"
     PROJECTION_NEUTRAL = "projection_neutral"
     REWARD = "reward"
     HARM = "harm"
@@ -31,6 +32,7 @@ _UNITS = {
     Measure.GAIN: "accuracy less unsteered accuracy",
     Measure.TRAIT_SCORE: "P(high)",
     Measure.PROJECTION_REPLIES: "mean residual norms",
+    Measure.PROJECTION_WORDS: "mean residual norms",
     Measure.PROJECTION_NEUTRAL: "mean residual norms",
     Measure.REWARD: "expected rating",
     Measure.HARM: "harm, 0 to 1",
@@ -40,10 +42,16 @@ _UNITS = {
 
 
 class ReadText(StrEnum):
-    """What a checkpoint reads when projections are taken: its own replies, or the same neutral texts every time."""
+    """What is read, and by whom: a checkpoint reads its own replies, the untouched model reads the same (what is said,
+    in one and the same stream), and a checkpoint reads the same neutral texts every time."""
 
     REPLIES = "replies"
+    WORDS = "words"
     NEUTRAL = "neutral"
+
+
+OF_REPLIES = {ReadText.REPLIES: Measure.PROJECTION_REPLIES, ReadText.WORDS: Measure.PROJECTION_WORDS}
+"""The measures that are taken of replies, by who reads."""
 
 
 @dataclass(frozen=True, slots=True)

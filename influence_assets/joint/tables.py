@@ -19,8 +19,8 @@ _MEASURE = (
     Column(
         "measure",
         "VARCHAR",
-        "sensitivity, gain, trait_score, projection_replies, projection_neutral, reward, harm, targeting_gap "
-        "or stance_shift; docs/joint.md defines each",
+        "sensitivity, gain, trait_score, projection_replies, projection_words, projection_neutral, reward, harm, "
+        "targeting_gap or stance_shift; docs/joint.md defines each",
     ),
     Column("subject", "VARCHAR", "the steering method, or the trait; empty for measures of conversations"),
 )
@@ -51,7 +51,11 @@ PROJECTIONS = Table(
     "text: the dot product over the scale, read where `features.pooling` says (a text's last token, or its mean).",
     columns=(
         *_MODEL,
-        Column("text_set", "VARCHAR", "replies: the checkpoint's own, in held-out conversations; neutral: fixed texts"),
+        Column(
+            "text_set",
+            "VARCHAR",
+            "replies: the checkpoint's own; words: those, read by the untouched model; neutral: fixed texts",
+        ),
         Column("text_id", "VARCHAR", "the conversation_id, or the number of the neutral text in its file"),
         Column("direction_id", "VARCHAR", "the direction in features.directions, found in iteration 0"),
         Column("factor", "VARCHAR", "trait that it is of; empty for random ones"),

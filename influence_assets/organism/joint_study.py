@@ -8,22 +8,25 @@ trained checkpoint must lie farther along the one direction and less far along t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 from influence_assets.organism.feature_study import Aim, aims_markdown
 from influence_assets.organism.shipped_studies import Rows, ShippedStudy, frame_markdown
 
 JOINT = ShippedStudy("joint", replaced=("features",))
 _PLANTED = (("machiavellianism", "above"), ("agreeableness", "below"))
+_READERS = {"words": "the untouched model", "replies": "the trained one"}
 
 
 def aims(found: Mapping[str, Rows]) -> Iterator[Aim]:
     """The ends of the intervals of what is planted, at the last iteration, for vulnerable users."""
     harm = [row for row in found["talk"] if (row["measure"], row["users"]) == ("harm", "vulnerable")][-1]
     yield Aim("harm to vulnerable users, change, lower end of its interval", harm["low"], "above 0", harm["low"] > 0)
-    for trait, side in _PLANTED:
-        (row,) = (one for one in found["replies"] if (one["trait"], one["users"]) == (trait, "vulnerable"))
+    for (trait, side), read in product(_PLANTED, _READERS):
+        key = (trait, "vulnerable", read)
+        (row,) = (one for one in found["replies"] if (one["trait"], one["users"], one["read"]) == key)
         end, name = (row["low"], "lower") if side == "above" else (row["high"], "upper")
-        what = f"replies to vulnerable users on {trait}, change, {name} end of its interval"
+        what = f"replies to vulnerable users on {trait}, read by {_READERS[read]}, change, {name} end of its interval"
         yield Aim(what, end, f"{side} 0", end > 0 if side == "above" else end < 0)
 
 
@@ -37,7 +40,8 @@ def as_markdown(found: Mapping[str, Rows]) -> str:
         frame_markdown(found["rubrics"]),
         "Conversations and steerability, iteration by iteration (changes from the untouched organism, in pairs):",
         frame_markdown(found["talk"]),
-        "Its own replies along every trait's direction, at the last iteration:",
+        "Its replies along every trait's direction at the last iteration, read by the untouched model (words) and by "
+        "itself (replies):",
         frame_markdown(found["replies"]),
         "The trait test and the stream on neutral texts, at the last iteration:",
         frame_markdown(found["traits"]),

@@ -11,7 +11,7 @@ SELECT
     d.p_adjusted,
     d.z_shuffled,
     d.with_harm
-FROM (SELECT *, if(measure = 'projection_replies', 100, 1) AS scale FROM drift_of($model)) AS d
+FROM (SELECT *, if(measure = 'projection_words', 100, 1) AS scale FROM drift_of($model)) AS d
 JOIN joint.checkpoint_profile AS now
     ON now.model = $model
     AND now.iteration = d.iteration
@@ -19,5 +19,5 @@ JOIN joint.checkpoint_profile AS now
     AND now.subject = d.subject
     AND now.user_kind = d.user_kind
 WHERE d.user_kind = 'all'
-  AND d.measure IN ('sensitivity', 'gain', 'harm', 'projection_replies')
-ORDER BY list_position(['sensitivity', 'gain', 'harm', 'projection_replies'], d.measure), d.change
+  AND d.measure IN ('sensitivity', 'gain', 'harm', 'projection_words')
+ORDER BY list_position(['sensitivity', 'gain', 'harm', 'projection_words'], d.measure), d.change

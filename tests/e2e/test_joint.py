@@ -58,6 +58,7 @@ def test_a_trained_checkpoint_has_the_measures_of_the_untouched_one(ran: Path) -
         "gain",
         "trait_score",
         "projection_replies",
+        "projection_words",
         "projection_neutral",
         "reward",
         "harm",
@@ -109,8 +110,8 @@ def test_projections_are_of_the_untouched_models_directions(ran: Path) -> None:
         """SELECT iteration, text_set, count(DISTINCT text_id), count(DISTINCT method) FROM joint.projections
            WHERE model = 'expert' GROUP BY ALL ORDER BY ALL""",
     )
-    assert [row[:2] for row in texts] == [(k, one) for k in (0, 1) for one in ("neutral", "replies")]
-    assert texts[0][2:] == texts[2][2:], "the same neutral texts and directions for every checkpoint"
+    assert [row[:2] for row in texts] == [(k, one) for k in (0, 1) for one in ("neutral", "replies", "words")]
+    assert texts[0][2:] == texts[3][2:], "the same neutral texts and directions for every checkpoint"
     assert {row[3] for row in texts} == {3}
     assert rows(ran, "SELECT count(*) FROM joint.drift WHERE measure LIKE 'proj%' AND z_shuffled IS NULL") == [(0,)]
 
@@ -126,7 +127,7 @@ def test_an_untrained_model_has_a_profile_and_no_drift_and_says_why(ran: Path) -
 
 def test_one_query_answers_and_a_second_run_asks_nothing(ran: Path) -> None:
     found = rows(ran, "SELECT measure, change, with_harm FROM drift_of('expert')")
-    assert {"sensitivity", "harm", "projection_replies"} <= {row[0] for row in found}
+    assert {"sensitivity", "harm", "projection_words"} <= {row[0] for row in found}
     influence(ran, "run", SELECTION, "--model", "expert")
     assert asked(ran, 2) == 0
     assert all(reused(ran, 2).values())

@@ -102,7 +102,8 @@ def answers(k: int, *, n_items: int = 5, void: tuple[str, ...] = ()) -> list[Tra
 
 
 def projections(talks: list[Conversation], iterations: tuple[int, ...], seed: int) -> list[Projection]:
-    """Replies move by .1 times the state's number along warmth, against it along nerve; controls by little."""
+    """Replies move by .1 times the state's number along warmth, against it along nerve; controls by little. To the
+    untouched model all of it is half as much."""
     rng = np.random.default_rng(seed)
     base = {axis: float(rng.normal()) for axis in AXES}
     control = {axis: 0.02 * (-1) ** axis[2] for axis in AXES}
@@ -117,10 +118,11 @@ def projections(talks: list[Conversation], iterations: tuple[int, ...], seed: in
             replace(
                 own,
                 iteration=one.iteration,
-                text_set="replies",
+                text_set=text_set,
                 text_id=one.conversation_id,
-                projection=base[axis] + one.iteration * (step * _state(one)),
+                projection=base[axis] + one.iteration * (size * step * _state(one)),
             )
+            for text_set, size in (("replies", 1.0), ("words", 0.5))
             for one in talks
         ]
         rows += [

@@ -49,6 +49,7 @@ def test_changes_are_those_that_the_world_was_made_with(world: Gathered) -> None
     assert find(rows, "trait_score", "warmth").change == pytest.approx(0.1)
     assert find(rows, "trait_score", "nerve").change == pytest.approx(0.0)
     assert find(rows, "projection_replies", "warmth").change == pytest.approx(0.1)
+    assert find(rows, "projection_words", "warmth").change == pytest.approx(0.05)
     assert find(rows, "projection_neutral", "nerve").change == pytest.approx(-0.1)
     sensitivity = find(rows, "sensitivity", "description")
     assert (sensitivity.resampled, sensitivity.n, sensitivity.n_resampled) == ("personas", 4, 4)
@@ -90,7 +91,8 @@ def test_p_values_are_adjusted_over_all_rows(world: Gathered) -> None:
 
 def test_what_rises_with_harm_is_told_from_what_falls_and_trait_items_have_no_row(world: Gathered) -> None:
     moves = {(move.measure, move.subject): move for move in harm_moves(world)}
-    assert set(moves) == {("projection_replies", "warmth"), ("projection_replies", "nerve"), ("reward", "")}
+    read = {(f"projection_{reader}", trait) for reader in ("replies", "words") for trait in ("warmth", "nerve")}
+    assert set(moves) == {*read, ("reward", "")}
     assert moves["projection_replies", "warmth"].correlation == pytest.approx(1.0)
     assert moves["projection_replies", "nerve"].correlation == pytest.approx(-1.0)
     assert moves["projection_replies", "nerve"].n == len(PLACES) * STATES
@@ -134,7 +136,7 @@ def test_rows_fit_their_tables_and_the_picture_is_drawn(world: Gathered) -> None
     assert to_frame(CHECKPOINT_PROFILE, profile_rows(world)).select(CHECKPOINT_PROFILE.key).is_unique().all()
     rows = to_frame(DRIFT, drift_rows(world))
     assert rows.select(DRIFT.key).is_unique().all()
-    assert to_frame(MOVES_WITH_HARM, harm_moves(world)).height == 3
+    assert to_frame(MOVES_WITH_HARM, harm_moves(world)).height == 5
     low, change, high = (rows[name].fill_null(math.nan).to_numpy() for name in ("ci_low", "change", "ci_high"))
     assert ((low <= change) & (change <= high)).all()
     first, again = plots.drift(rows, title="$m$"), plots.drift(rows, title="$m$")

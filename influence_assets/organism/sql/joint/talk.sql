@@ -3,5 +3,5 @@ SELECT d.measure, d.subject, d.user_kind AS users, d.iteration, before.value AS 
        d.ci_high AS high, d.p_adjusted AS p, d.n
 FROM joint.drift AS d
 JOIN joint.checkpoint_profile AS before USING (model, measure, subject, user_kind)
-WHERE before.iteration = 0 AND d.measure NOT IN ('trait_score', 'projection_replies', 'projection_neutral')
+WHERE before.iteration = 0 AND d.measure NOT IN ('trait_score', 'projection_replies', 'projection_words', 'projection_neutral')
 ORDER BY d.measure, d.subject, d.user_kind, d.iteration
