@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def canvas(width: float, height: float, *, panels: int = 1, share_y: bool = True) -> tuple[Figure, list[Axes]]:
-    """An empty figure of so many inches, with panels side by side."""
+def canvas(
+    width: float, height: float, *, panels: int = 1, rows: int = 1, share_y: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many inches, with `panels` side by side in each of `rows`; the panels row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # draws without a screen, and without touching pyplot's global state
-    axes: list[Axes] = figure.subplots(1, panels, sharey=share_y, squeeze=False)[0].tolist()
+    axes: list[Axes] = figure.subplots(rows, panels, sharey=share_y, squeeze=False).ravel().tolist()
     return figure, axes
 
 
