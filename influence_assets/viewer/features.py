@@ -28,15 +28,6 @@ def show(store: Store) -> None:
     widgets.heading(
         "Features", "SAE features and directions that carry a background, and the model steered along them."
     )
-    parts = ("Steering", "Feature map", "Layers", "SAE", "Directions", "Trait scores", "Side effects")
-    part = st.segmented_control("part", parts, default=parts[0], key="part", bind="query-params", required=True)
-    checkpoint = _checkpoint(store)
-    if checkpoint is None:
-        widgets.empty(
-            "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
-        )
-        return
-    model, iteration = checkpoint
     drawn = {
         "Steering": partial(steering.show, command=_COMMAND),
         "Feature map": _map,
@@ -46,7 +37,15 @@ def show(store: Store) -> None:
         "Trait scores": _trait_scores,
         "Side effects": _side_effects,
     }
-    drawn[part or parts[0]](store, model, iteration)
+    first = "Feature map" if "feature" in st.query_params else "Steering"  # what a link to a feature means
+    part = st.segmented_control("part", list(drawn), default=first, key="part", bind="query-params", required=True)
+    checkpoint = _checkpoint(store)
+    if checkpoint is None:
+        widgets.empty(
+            "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
+        )
+        return
+    drawn[part or first](store, *checkpoint)
 
 
 def _checkpoint(store: Store) -> tuple[str, int] | None:

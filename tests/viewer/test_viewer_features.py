@@ -55,7 +55,7 @@ def size(image: bytes) -> tuple[int, int]:
 
 
 def test_the_feature_map_lists_features_and_opens_one_with_its_texts(store: Store) -> None:
-    app = opened(features_page, store, part="Feature map", feature="3")
+    app = opened(features_page, store, feature="3")
     assert app.dataframe[0].value["auroc_heldout"].to_list() == sorted(
         app.dataframe[0].value["auroc_heldout"].to_list(), reverse=True
     )
