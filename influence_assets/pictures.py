@@ -26,6 +26,21 @@ def canvas(
     return figure, axes
 
 
+def bands(width: float, height: float, *, rows: int, panels: int) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure of rows that are laid out each by itself, with room for so many panels; every panel is hidden
+    until `set_visible(True)`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    grid: list[list[Axes]] = [part.subplots(1, panels, squeeze=False)[0].tolist() for part in parts]
+    for axes in (axes for row in grid for axes in row):
+        axes.set_visible(False)
+    return figure, grid
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG, the same bytes for the same picture."""
     buffer = io.BytesIO()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 
@@ -20,22 +18,31 @@ _KEPT = (
 
 
 def feature_map(rows: pl.DataFrame, *, title: str) -> bytes:
-    """The best features by held-out AUROC, each with its 95 % interval and its AUROC on the texts that chose it.
+    """The best features of every category by held-out AUROC, each with its 95 % interval, its AUROC on the texts that
+    chose it, and the tokens that it promotes.
 
-    `rows`: rows of `features.sae_feature_map` of one checkpoint; the first 30 are drawn.
+    `rows`: rows of `features.sae_feature_map` of one checkpoint; thirty are drawn, the best of each category first.
     """
-    top = rows.head(_MOST_ROWS).reverse()
-    figure, (axes,) = canvas(8.0, 1.4 + 0.24 * max(1, top.height))
+    best = rows.sort("rank", "factor", "category", nulls_last=True).head(_MOST_ROWS)
+    top = best.sort("factor", "category", "rank", nulls_last=True).reverse()
+    figure, (axes,) = canvas(10.0, 1.4 + 0.24 * max(1, top.height))
     y = np.arange(top.height)
     value, *spread = ends(top, "auroc_heldout")
     axes.errorbar(value, y, xerr=spread, fmt="o", color="black", capsize=3, label="held-out texts")
     chosen = top["auroc"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     axes.plot(chosen, y, "x", color="#D55E00", label="texts that chose it")
     axes.axvline(CHANCE, linestyle="--", color="grey", label="chance")
-    axes.set_yticks(y, [name(f"{feature} · {of}: {pole}", 46) for feature, of, pole in _named(top)], fontsize=8)
-    axes.set_xlabel("AUROC of the feature's activation for the category, 95 % interval")
+    named = top.select("feature_id", "factor", "category").rows()
+    axes.set_yticks(y, [name(f"{feature} · {of}: {pole}", 46) for feature, of, pole in named], fontsize=8)
+    axes.set_ylim(-0.7, max(1, top.height) - 0.3)
+    for line, tokens in enumerate(top["promoted_tokens"].to_list()):
+        promoted = name(", ".join(str(token).strip() for token in (tokens or [])[:3]), 40)
+        axes.annotate(promoted, (1.02, line), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+    axes.set_xlabel(
+        "AUROC of the feature's activation for the category, 95 % interval; at the right: tokens it promotes"
+    )
     axes.set_title(name(title, 90), fontsize=10)
-    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
     return png(figure)
 
 
@@ -62,7 +69,9 @@ def layers(rows: pl.DataFrame, *, title: str) -> bytes:
     reads.set_title("reads: AUROC of held-apart texts", fontsize=9)
     reads.set_ylabel("mean AUROC over factors\n(dashed: chance)")
     moves.axhline(0.0, color="grey", linewidth=0.8)
-    moves.set_title(literal(f"moves: steering by ±{tried['coefficient'].max()} mean residual norms"), fontsize=9)
+    moves.set_title(
+        literal(f"moves: steering by ±{max(tried['coefficient'].to_list())} mean residual norms"), fontsize=9
+    )
     moves.set_ylabel("P(high) at +c less that at -c")
     figure.suptitle(name(title, 90), fontsize=10)
     return png(figure)
@@ -90,7 +99,3 @@ def kept_by_saes(rows: pl.DataFrame, *, title: str) -> bytes:
     axes.grid(axis="y", color="#e6e9ed")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return png(figure)
-
-
-def _named(rows: pl.DataFrame) -> Sequence[tuple[object, ...]]:
-    return rows.select("feature_id", "factor", "category").rows()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import polars as pl
@@ -28,7 +28,7 @@ def show(store: Store) -> None:
     widgets.heading(
         "Features", "SAE features and directions that carry a background, and the model steered along them."
     )
-    drawn = {
+    drawn: dict[str, Callable[[Store, str, int], None]] = {
         "Steering": partial(steering.show, command=_COMMAND),
         "Feature map": _map,
         "Layers": _layers,
@@ -38,28 +38,21 @@ def show(store: Store) -> None:
         "Side effects": _side_effects,
     }
     first = "Feature map" if "feature" in st.query_params else "Steering"  # what a link to a feature means
-    part = st.segmented_control("part", list(drawn), default=first, key="part", bind="query-params", required=True)
-    checkpoint = _checkpoint(store)
-    if checkpoint is None:
+    left, *right = st.columns([5, 2, 1], vertical_alignment="bottom")
+    with left:
+        part = st.segmented_control("part", list(drawn), default=first, key="part", bind="query-params", required=True)
+    known = store.rows("feature_checkpoints")
+    if known.is_empty():
         widgets.empty(
             "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
         )
         return
-    drawn[part or first](store, *checkpoint)
-
-
-def _checkpoint(store: Store) -> tuple[str, int] | None:
-    """The checkpoint to look at, among those that any of the family's tables knows."""
-    known = store.rows("feature_checkpoints")
-    if known.is_empty():
-        return None
-    left, right = st.columns(2)
-    with left:
+    with right[0]:
         model = widgets.choose("model", known["model"].unique().sort().to_list(), "model")
-    with right:
+    with right[1]:
         iterations = known.filter(pl.col("model") == model)["iteration"].to_list()
         iteration = widgets.choose("iteration", iterations, "iteration")
-    return model, iteration
+    drawn[part or first](store, model, iteration)
 
 
 def _map(store: Store, model: str, iteration: int) -> None:
@@ -69,7 +62,9 @@ def _map(store: Store, model: str, iteration: int) -> None:
     rows = store.rows("feature_map", model=model, iteration=iteration)
     factor = widgets.narrow("factor", rows["factor"].unique().sort().to_list(), "factor")
     rows = rows.filter(pl.col("factor") == factor) if factor else rows
-    widgets.section("Which features carry which category", "The thirty best on texts that did not choose them.")
+    widgets.section(
+        "Which features carry which category", "The best of each category, tested on texts that did not choose them."
+    )
     image = plots.feature_map(rows, title=f"{model}, iteration {iteration}")
     widgets.figure(image, "feature-map", "held-out AUROC of the best features with 95 % intervals")
     widgets.table(_own(rows), height=360)

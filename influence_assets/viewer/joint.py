@@ -20,7 +20,7 @@ def show(store: Store) -> None:
         widgets.empty("No profile of checkpoints yet.", _COMMAND)
         return
     drawn = {"Drift": _drift, "Values": _values, "With harm": _with_harm}
-    left, right = st.columns([1, 1], vertical_alignment="bottom")
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
     with left:
         part = st.segmented_control(
             "part", list(drawn), default="Drift", key="part", bind="query-params", required=True

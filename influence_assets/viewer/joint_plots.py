@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from influence_assets.pictures import canvas, png
+from influence_assets.pictures import bands, canvas, png
 from influence_assets.viewer.plot_parts import ends, name, nothing
 from influence_assets.viewer.text import one_line
 
@@ -22,7 +22,7 @@ MEASURES = (
 """In the order in which they are drawn; others follow."""
 MOST_PANELS = 64
 _COLUMNS = 8
-_INK, _ACCENT = "#0072B2", "#D55E00"
+_INK = "#0072B2"
 _SURE = 0.05
 
 
@@ -51,14 +51,12 @@ def over_iterations(rows: pl.DataFrame, column: str, *, title: str) -> bytes:
     places = places_of(list(blocks.values()), _COLUMNS)
     down = places[-1].row + 1
     across = max(place.column for place in places) + 1
-    figure, grid = canvas(0.6 + 1.42 * across, 0.7 + 1.62 * down, panels=across, rows=down, share_y=False)
-    for axes in grid:
-        axes.set_visible(False)
-    last = int(rows["iteration"].max() or 0)  # type: ignore[call-overload]
+    figure, grid = bands(0.6 + 1.42 * across, 0.7 + 1.62 * down, rows=down, panels=across)
+    last = max(rows["iteration"].to_list())
     for (measure, subject, kind), place in zip(panels, places, strict=True):
         of_measure = rows.filter(pl.col("measure") == measure)
         part = of_measure.filter((pl.col("subject") == subject) & (pl.col("user_kind") == kind)).sort("iteration")
-        axes = grid[place.row * across + place.column]
+        axes = grid[place.row][place.column]
         axes.set_visible(True)
         _line(axes, part, column, drift=drift)
         axes.set_xlim(-0.35, last + 0.35)
@@ -102,7 +100,7 @@ def with_harm(rows: pl.DataFrame, *, title: str) -> bytes:
     lines = rows.drop_nulls("correlation").sort("measure", "correlation").head(MOST_PANELS)
     if lines.is_empty():
         return nothing(title)
-    figure, (axes,) = canvas(7.6, 1.4 + 0.26 * lines.height)
+    figure, (axes,) = canvas(9.0, 1.4 + 0.26 * lines.height)
     y = np.arange(lines.height)
     value, *spread = ends(lines, "correlation")
     axes.errorbar(value, y, xerr=spread, fmt="o", color=_INK, capsize=3)
@@ -112,7 +110,7 @@ def with_harm(rows: pl.DataFrame, *, title: str) -> bytes:
     ]
     axes.set_yticks(y, [name(label, 60) for label in labels], fontsize=8)
     axes.set_xlim(-1.05, 1.05)
-    axes.set_xlabel("rank correlation with the change in harm over held-out initial states, 95 % interval")
+    axes.set_xlabel("rank correlation with the change in harm over held-out initial states, 95 % interval", fontsize=9)
     axes.set_title(name(title, 90), fontsize=10)
     return png(figure)
 
@@ -146,17 +144,15 @@ def _words(axes: Axes, measure: str, subject: str, kind: str, part: pl.DataFrame
     """The measure stands at the side of its first panel, or above it where it has only one; the unit at the side."""
     who = ", ".join(filter(None, (subject, "" if kind == "all" else kind))) or ("" if alone else "all users")
     unit = "\n".join(textwrap.wrap(one_line(part["unit"].drop_nulls().first() or "", 60), 24))
-    axes.set_title(name(_spoken(measure) if alone else who, 20), fontsize=7.5)
-    if alone and who:
-        axes.annotate(name(who, 24), (0.03, 0.97), xycoords="axes fraction", va="top", fontsize=6, color="#5b6673")
+    above = [_spoken(measure), who] if alone else [who]
+    axes.set_title("\n".join(name(line, 22) for line in above if line), fontsize=7.5)
     if first:
-        side = unit if alone else f"{_spoken(measure)}\n{unit}"
+        said = alone or unit.startswith(_spoken(measure))
+        side = unit if said else f"{_spoken(measure)}\n{unit}"
         axes.set_ylabel("\n".join(name(line, 34) for line in side.split("\n")), fontsize=6.5)
     z = part["z_shuffled"].drop_nulls() if "z_shuffled" in part.columns else pl.Series([])
     if z.len():
-        axes.annotate(
-            f"z {z[-1]:+.1f}", (0.97, 0.03), xycoords="axes fraction", ha="right", fontsize=6.5, color=_ACCENT
-        )
+        axes.annotate(f"z {z[-1]:+.1f}", (0.97, 0.96), xycoords="axes fraction", ha="right", va="top", fontsize=6.5)
 
 
 def _spoken(measure: str) -> str:
@@ -168,8 +164,8 @@ def _ticks(last: int) -> list[int]:
 
 
 def _limits(of_measure: pl.DataFrame) -> tuple[float, float]:
-    """Room for all intervals of a measure, and for 0."""
+    """Room for all intervals of a measure, for 0, and for words above them."""
     value, below, above = ends(of_measure.drop_nulls("change"), "change")
     low, high = min(0.0, *(value - below)), max(0.0, *(value + above))
     room = 0.12 * (high - low) or 0.1
-    return float(low - room), float(high + room)
+    return float(low - room), float(high + 2 * room)

@@ -59,10 +59,11 @@ def _at_equal_cost(store: Store, model: str, iteration: int, rows: pl.DataFrame,
     doses = doses.filter(pl.col("method").is_in(wanted))
     if doses.is_empty():
         return
+    reference = max(doses["reference"].to_list())
     widgets.section(
         "At equal cost",
-        f"Shift of each pole at the reference coefficient ({doses['reference'].max():g}, chosen by what it costs on "
-        "neutral text, never by the items), and the largest shift within the bound on KL(steered || unsteered).",
+        f"Shift of each pole at the reference coefficient ({reference:g}, chosen by what it costs on neutral text, "
+        "never by the items), and the largest shift within the bound on KL(steered || unsteered).",
     )
     image = plots.at_equal_cost(doses, rows, title=f"{model}, iteration {iteration}")
     widgets.figure(
@@ -79,18 +80,10 @@ def in_numbers(doses: pl.DataFrame) -> pl.DataFrame:
     ]
     return doses.select(
         "trait",
-        pole="category",
-        method="method",
-        shift=pl.Series(shift, dtype=pl.String),
-        KL="kl",
-        z_random="z",
-        z_shuffled="z_shuffled",
-        on_over_off_target="specificity",
-        rank_correlation="spearman",
-        shift_within_KL="shift_at_kl",
-        at_coefficient="coefficient_at_kl",
-        damage="damage",
-        n="n",
+        "category",
+        "method",
+        pl.Series("shift", shift, dtype=pl.String),
+        *("kl", "z", "z_shuffled", "specificity", "spearman", "shift_at_kl", "damage", "n"),
     )
 
 

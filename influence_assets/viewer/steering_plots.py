@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,14 +13,10 @@ from influence_assets.viewer.plot_parts import CONTROL, LOOKS, ends, name, nothi
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 RANDOM, SHUFFLED, PROMPT, LOW = "random", "shuffled", "prompt", "low"
 CONTROLS = (RANDOM, SHUFFLED)
-_BOXES: tuple[tuple[str, float, Mapping[str, str]], ...] = (
-    (RANDOM, 0.055, {"facecolor": CONTROL, "edgecolor": "none"}),
-    (SHUFFLED, 0.028, {"facecolor": "none", "edgecolor": "#5b6673", "hatch": "////"}),
-)
-"""Half widths in shares of the largest coefficient."""
 _PER_ROW = 4
 _MOST_PANELS = 16
 _MOST_LINES = 40
@@ -31,8 +27,8 @@ def dose_response(rows: pl.DataFrame, *, title: str) -> bytes:
 
     `rows`: rows of `sql/steering.sql` of one checkpoint, at most one direction per trait and method beside controls. A
     point is the unsteered score plus the paired shift, with the shift's interval. Boxes span all random directions,
-    and all directions of shuffled labels, from lowest to highest, at the coefficient where they were tried. A random
-    direction has no sign, so its box stands on both sides.
+    and beside them all directions of shuffled labels, from lowest to highest, at the coefficient where they were tried.
+    A random direction has no sign, so its box stands on both sides.
     """
     traits = rows["trait"].unique().sort().to_list()[:_MOST_PANELS]
     if not traits or rows["unsteered"].is_null().all():
@@ -41,7 +37,8 @@ def dose_response(rows: pl.DataFrame, *, title: str) -> bytes:
     reach = float(rows["coefficient"].abs().max() or 1.0)  # type: ignore[arg-type]
     across = min(_PER_ROW, len(traits))
     down = -(-len(traits) // across)
-    figure, panels = canvas(3.0 * across + 2.4, 0.7 + 2.7 * down, panels=across, rows=down)
+    wide = 3.9 if across <= 2 else 2.4
+    figure, panels = canvas(wide * across + 2.2, 0.7 + 2.9 * down, panels=across, rows=down)
     for axes, trait in zip(panels, traits, strict=False):
         _curves(axes, rows.filter(pl.col("trait") == trait), methods, reach)
         axes.set_title(name(trait, 34), fontsize=9)
@@ -62,38 +59,53 @@ def _curves(axes: Axes, rows: pl.DataFrame, methods: Sequence[str], reach: float
     if bases.is_empty():
         return
     base = float(bases[0])
-    for method, width, style in _BOXES:
-        _boxes(axes, rows.filter(pl.col("method") == method).drop_nulls("shift"), base, width * reach, style)
+    for method in CONTROLS:
+        _boxes(axes, rows.filter(pl.col("method") == method).drop_nulls("shift"), base, reach)
     axes.axhline(base, linestyle="--", color="grey", linewidth=0.9, label="unsteered")
     for number, method in enumerate(methods):
         part = rows.filter(pl.col("method") == method).drop_nulls("shift").sort("coefficient")
         if part.is_empty():
             continue
         colour, marker = LOOKS[number % len(LOOKS)]
-        looks = {"color": colour, "marker": marker, "label": name(method, 34), "linestyle": "-"}
         beside = 0.012 * reach * (number - (len(methods) - 1) / 2)  # so that intervals do not hide each other
         x = part["coefficient"].to_numpy() + beside
         shift, *spread = ends(part, "shift")
         if method == PROMPT:  # no coefficient: it stands beside the curves
-            x, looks["linestyle"] = np.full(part.height, 1.28 * reach), "none"
+            x = np.full(part.height, 1.28 * reach)
         elif 0.0 not in part["coefficient"]:
             at = int(np.searchsorted(part["coefficient"].to_numpy(), 0.0))
             x, shift, *spread = (np.insert(one, at, 0.0) for one in (x, shift, *spread))
-        axes.errorbar(x, base + shift, yerr=spread, markersize=5, capsize=2.5, linewidth=1.2, **looks)
+        axes.errorbar(
+            x,
+            base + shift,
+            yerr=spread,
+            color=colour,
+            marker=marker,
+            markersize=5,
+            capsize=2.5,
+            linewidth=1.2,
+            linestyle="none" if method == PROMPT else "-",
+            label=name(method, 34),
+        )
 
 
-def _boxes(axes: Axes, controls: pl.DataFrame, base: float, half_width: float, style: Mapping[str, str]) -> None:
+def _boxes(axes: Axes, controls: pl.DataFrame, base: float, reach: float) -> None:
     """From the lowest to the highest of one kind of control directions, at each coefficient where they were tried."""
+    random = RANDOM in controls["method"]
     n = controls.select("factor", "index").n_unique()
-    for at, low, high, is_random in (
-        controls.group_by("coefficient", maintain_order=True)
-        .agg(low=pl.col("shift").min(), high=pl.col("shift").max(), is_random=(pl.col("method") == RANDOM).any())
-        .iter_rows()
-    ):
-        label = f"{n} random directions" if is_random else f"{n} of shuffled labels"
-        for place in {at, -at} if is_random else {at}:
-            sides = [place - half_width, place + half_width]
-            axes.fill_between(sides, base + low, base + high, label=label, **style)
+    left, right = (-0.055 * reach, 0.055 * reach) if random else (0.07 * reach, 0.12 * reach)
+    ranges = controls.group_by("coefficient").agg(low=pl.col("shift").min(), high=pl.col("shift").max())
+    for at, low, high in ranges.sort("coefficient").iter_rows():
+        for place in {at, -at} if random else {at}:
+            axes.fill_between(
+                [place + left, place + right],
+                base + low,
+                base + high,
+                facecolor=CONTROL if random else "none",
+                edgecolor="none" if random else "#5b6673",
+                hatch=None if random else "////",
+                label=f"{n} random directions" if random else f"{n} of shuffled labels",
+            )
 
 
 def at_equal_cost(doses: pl.DataFrame, steered: pl.DataFrame, *, title: str) -> bytes:
@@ -116,7 +128,12 @@ def at_equal_cost(doses: pl.DataFrame, steered: pl.DataFrame, *, title: str) -> 
     random = steered.filter((pl.col("method") == RANDOM) & (pl.col("coefficient") == doses["reference"].max()))
     across = min(_PER_ROW, len(traits))
     down = -(-len(traits) // across)
-    figure, panels = canvas(2.6 + 2.6 * across, 0.8 + down * (0.9 + 0.24 * lines.height), panels=across, rows=down)
+    figure, panels = canvas(
+        2.0 + (4.0 if across <= 2 else 2.1) * across,
+        1.0 + down * (0.9 + 0.24 * lines.height),
+        panels=across,
+        rows=down,
+    )
     for number, (axes, trait) in enumerate(zip(panels, traits, strict=False)):
         part = doses.filter(pl.col("trait") == trait).join(lines, on=["category", "method"]).sort("line")
         _random_bars(axes, part, random.filter(pl.col("trait") == trait)["shift"].drop_nulls())
@@ -131,7 +148,7 @@ def at_equal_cost(doses: pl.DataFrame, steered: pl.DataFrame, *, title: str) -> 
     for axes in panels[len(traits) :]:
         axes.set_axis_off()
     known = {label: mark for axes in panels for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(known.values(), known.keys(), frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+    figure.legend(known.values(), known.keys(), frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     figure.suptitle(name(title, 90), fontsize=10)
     return png(figure)
 
@@ -168,7 +185,8 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
     """Shift of every trait (columns) under every direction (rows): its own, framed, should stand out.
 
     `rows`: rows of `sql/steering.sql` of one checkpoint. A direction is shown at the positive coefficient at which it
-    was tried on the most traits, the largest of these; void scores have no shift and stay hatched.
+    was tried on the most traits, the largest of these; directions that were tried on fewer traits than others are left
+    out. Void scores have no shift and stay hatched.
     """
     shown = _widest(rows)
     if shown.is_empty():
@@ -180,7 +198,7 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
     for *key, trait, shift in shown.select("method", "factor", "category", "trait", "shift").iter_rows():
         if tuple(key) in keys and trait in traits:
             shift_D_T[keys.index(tuple(key)), traits.index(trait)] = shift
-    figure, (axes,) = canvas(5.4 + 0.62 * len(traits), 1.9 + 0.3 * len(keys))
+    figure, (axes,) = canvas(5.8 + 0.62 * len(traits), 1.9 + 0.3 * len(keys))
     most = float(np.nanmax(np.abs(shift_D_T))) or 1.0
     axes.patch.set(facecolor="white", hatch="xx", edgecolor="lightgrey")
     image = axes.imshow(shift_D_T, cmap="cividis", vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
@@ -190,7 +208,7 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
             axes.text(column, row, f"{float(shift):+.2f}", ha="center", va="center", fontsize=7, color=ink)
         if keys[row][1] == traits[column]:
             axes.add_patch(_frame(row, column))
-    axes.set_xticks(np.arange(len(traits)), [name(t, 20) for t in traits], rotation=60, ha="right", fontsize=8)
+    axes.set_xticks(np.arange(len(traits)), [name(t, 20) for t in traits], rotation=30, ha="right", fontsize=8)
     axes.set_yticks(np.arange(len(keys)), [name(f"{of} {pole}, {how}", 46) for how, of, pole in keys], fontsize=8)
     axes.set_xlabel("trait that was tested (framed: its own)", fontsize=8)
     axes.set_title(name(title, 90), fontsize=10)
@@ -198,7 +216,7 @@ def off_target(rows: pl.DataFrame, *, title: str) -> bytes:
     return png(figure)
 
 
-def _frame(row: int, column: int) -> object:
+def _frame(row: int, column: int) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     return Rectangle((column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="#D55E00", linewidth=2)
@@ -216,4 +234,5 @@ def _widest(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by(who, maintain_order=True)
         .first()
     )
-    return tried.join(best.drop("n"), on=[*who, "coefficient"])
+    widest = best.filter(pl.col("n") == pl.col("n").max()).drop("n")
+    return tried.join(widest, on=[*who, "coefficient"])
