@@ -166,6 +166,6 @@ def _ticks(last: int) -> list[int]:
 def _limits(of_measure: pl.DataFrame) -> tuple[float, float]:
     """Room for all intervals of a measure, for 0, and for words above them."""
     value, below, above = ends(of_measure.drop_nulls("change"), "change")
-    low, high = min(0.0, *(value - below)), max(0.0, *(value + above))
+    low, high = float(np.min(value - below, initial=0.0)), float(np.max(value + above, initial=0.0))
     room = 0.12 * (high - low) or 0.1
-    return float(low - room), float(high + 2 * room)
+    return low - room, high + 2 * room

@@ -71,7 +71,7 @@ def test_steering_offers_methods_but_no_control_and_says_what_each_is_worth(stor
     assert app.selectbox(key="toward").options == [steering.OWN, "narcissism: high", "openness: high"]
     doses = app.dataframe[0].value
     assert doses["shift"].to_list()[0] == "+.20 [+.18, +.22]"
-    assert doses["shift_within_KL"].max() == pytest.approx(0.24)
+    assert doses["shift_at_kl"].max() == pytest.approx(0.24)
 
 
 def test_only_chosen_methods_are_drawn_and_listed(store: Store) -> None:
@@ -159,22 +159,21 @@ def test_panels_of_a_measure_stay_together_and_long_ones_go_on_in_the_next_row()
     assert joint_plots.places_of([], 4) == []
 
 
-def pictures_of_steering(rows: pl.DataFrame, doses: pl.DataFrame) -> list[bytes]:
-    return [
-        steering_plots.dose_response(steering.of_direction(rows, steering.OWN), title="$x^2$"),
-        steering_plots.at_equal_cost(doses, rows, title="t"),
-        steering_plots.off_target(rows, title="t"),
-    ]
-
-
 def test_pictures_of_steering_are_drawn_for_one_row_for_none_and_for_voids(store: Store, steered: pl.DataFrame) -> None:
     doses = store.rows("dose_response", model="tiny", iteration=0)
     nothing = {name: pl.lit(None, pl.Float64) for name in ("shift", "ci_low", "ci_high", "kl")}
     void = steered.with_columns(**nothing, unsteered=pl.lit(None, pl.Float64))
-    own = steered.filter(pl.col("method") == "sae_filtered")
-    for rows in (steered, own.head(1), steered.head(0), void, steered.with_columns(**nothing)):
-        for some in (doses, doses.head(1), doses.head(0), doses.with_columns(**nothing, shift_at_kl=nothing["kl"])):
-            assert all(min(size(image)) > 100 for image in pictures_of_steering(rows, some))
+    one = steered.filter(pl.col("method") == "sae_filtered").head(1)
+    images = []
+    for rows in (steered, one, steered.head(0), void, steered.with_columns(**nothing)):
+        images += [
+            steering_plots.dose_response(steering.of_direction(rows, steering.OWN), title="$x^2$"),
+            steering_plots.at_equal_cost(doses, rows, title="t"),
+            steering_plots.off_target(rows, title="t"),
+        ]
+    for some in (doses.head(1), doses.head(0), doses.with_columns(**nothing, shift_at_kl=nothing["kl"])):
+        images.append(steering_plots.at_equal_cost(some, steered, title="t"))
+    assert all(min(size(image)) > 100 for image in images)
 
 
 def test_pictures_of_the_inside_are_drawn_for_one_row_for_none_and_for_voids(store: Store) -> None:
@@ -206,6 +205,6 @@ def test_more_features_make_a_taller_picture_up_to_thirty(store: Store) -> None:
     mapped = store.rows("feature_map", model="tiny", iteration=0)
     heights = [
         size(feature_plots.feature_map(mapped.head(1).sample(n, with_replacement=True), title="t"))[1]
-        for n in (1, 20, 30, 60)
+        for n in (1, 30, 60)
     ]
-    assert heights[0] < heights[1] < heights[2] == heights[3]
+    assert heights[0] < heights[1] == heights[2]
