@@ -13,15 +13,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def canvas(width: float, height: float, *, panels: int = 1, share_y: bool = True) -> tuple[Figure, list[Axes]]:
-    """An empty figure of so many inches, with panels side by side."""
+def canvas(
+    width: float, height: float, *, panels: int = 1, rows: int = 1, share_y: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many inches, with `panels` side by side in each of `rows`; the panels row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # draws without a screen, and without touching pyplot's global state
-    axes: list[Axes] = figure.subplots(1, panels, sharey=share_y, squeeze=False)[0].tolist()
+    axes: list[Axes] = figure.subplots(rows, panels, sharey=share_y, squeeze=False).ravel().tolist()
     return figure, axes
+
+
+def bands(width: float, height: float, *, rows: int, panels: int) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure of rows that are laid out each by itself, with room for so many panels; every panel is hidden
+    until `set_visible(True)`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    grid: list[list[Axes]] = [part.subplots(1, panels, squeeze=False)[0].tolist() for part in parts]
+    for axes in (axes for row in grid for axes in row):
+        axes.set_visible(False)
+    return figure, grid
 
 
 def png(figure: Figure) -> bytes:

@@ -1,18 +1,26 @@
-"""Features: which SAE features carry a category, what pushing along a direction does, and what else it moves."""
+"""Features: what pushing along a direction does, which features carry a category, what layers and SAEs are worth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import polars as pl
 import streamlit as st
 
 from influence_assets.viewer import feature_plots as plots
-from influence_assets.viewer import widgets
+from influence_assets.viewer import steering, widgets
 from influence_assets.viewer.store import Store
-from influence_assets.viewer.text import one_line
+from influence_assets.viewer.text import markdown
 
 _COMMAND = ".venv/bin/influence run 'key:\"features/*\"' --model organism"
+
+_STATUS = {
+    "ok": "The nearer the triangle lies to the circle, the more of the layer the SAE keeps.",
+    "ablation_costs_nothing": "Recovered cross-entropy is void: taking the layer out costs under .1 nat per token, so "
+    "there is next to nothing to recover.",
+    "no_variance": "Explained variance is void: the activations do not vary over these tokens.",
+}
 
 
 def show(store: Store) -> None:
@@ -20,37 +28,31 @@ def show(store: Store) -> None:
     widgets.heading(
         "Features", "SAE features and directions that carry a background, and the model steered along them."
     )
-    parts = ("Feature map", "Steering", "Directions", "Trait scores", "Side effects")
-    part = st.segmented_control("part", parts, default=parts[0], key="part", bind="query-params", required=True)
-    checkpoint = _checkpoint(store)
-    if checkpoint is None:
-        widgets.empty(
-            "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
-        )
-        return
-    model, iteration = checkpoint
-    drawn = {
+    drawn: dict[str, Callable[[Store, str, int], None]] = {
+        "Steering": partial(steering.show, command=_COMMAND),
         "Feature map": _map,
-        "Steering": _steering,
+        "Layers": _layers,
+        "SAE": _saes,
         "Directions": _directions,
         "Trait scores": _trait_scores,
         "Side effects": _side_effects,
     }
-    drawn[part or parts[0]](store, model, iteration)
-
-
-def _checkpoint(store: Store) -> tuple[str, int] | None:
-    """The checkpoint to look at, among those that any of the family's tables knows."""
+    first = "Feature map" if "feature" in st.query_params else "Steering"  # what a link to a feature means
+    left, *right = st.columns([5, 2, 1], vertical_alignment="bottom")
+    with left:
+        part = st.segmented_control("part", list(drawn), default=first, key="part", bind="query-params", required=True)
     known = store.rows("feature_checkpoints")
     if known.is_empty():
-        return None
-    left, right = st.columns(2)
-    with left:
+        widgets.empty(
+            "No features yet: no SAE has been mapped, and nothing has been steered along a direction.", _COMMAND
+        )
+        return
+    with right[0]:
         model = widgets.choose("model", known["model"].unique().sort().to_list(), "model")
-    with right:
+    with right[1]:
         iterations = known.filter(pl.col("model") == model)["iteration"].to_list()
         iteration = widgets.choose("iteration", iterations, "iteration")
-    return model, iteration
+    drawn[part or first](store, model, iteration)
 
 
 def _map(store: Store, model: str, iteration: int) -> None:
@@ -60,7 +62,9 @@ def _map(store: Store, model: str, iteration: int) -> None:
     rows = store.rows("feature_map", model=model, iteration=iteration)
     factor = widgets.narrow("factor", rows["factor"].unique().sort().to_list(), "factor")
     rows = rows.filter(pl.col("factor") == factor) if factor else rows
-    widgets.section("Which features carry which category", "The thirty best on texts that did not choose them.")
+    widgets.section(
+        "Which features carry which category", "The best of each category, tested on texts that did not choose them."
+    )
     image = plots.feature_map(rows, title=f"{model}, iteration {iteration}")
     widgets.figure(image, "feature-map", "held-out AUROC of the best features with 95 % intervals")
     widgets.table(_own(rows), height=360)
@@ -79,48 +83,49 @@ def _one_feature(store: Store, rows: pl.DataFrame) -> None:
         widgets.table(pl.DataFrame(known, schema={"what": pl.String, "value": pl.String}, orient="row"))
 
 
-def _steering(store: Store, model: str, iteration: int) -> None:
-    if not store.has("features.steering", "features.directions"):
-        widgets.empty("Nothing has been steered along a direction yet.", _COMMAND)
+def _layers(store: Store, model: str, iteration: int) -> None:
+    rows = store.rows("layers", model=model, iteration=iteration) if store.has("features.layers") else None
+    if rows is None or rows.is_empty():
+        widgets.empty("No layers of this checkpoint were tried yet.", _COMMAND)
         return
-    rows = _labelled(store.rows("steering", model=model, iteration=iteration))
-    columns = st.columns(3)
-    with columns[0]:
-        trait = widgets.choose("trait", rows["trait"].unique().sort().to_list(), "trait")
-    with columns[1]:
-        mode = widgets.choose("how it is steered", rows["how"].unique().sort().to_list(), "how")
-    rows = rows.filter(pl.col("how") == mode)
-    of_trait = rows.filter(pl.col("trait") == trait)
-    labels = of_trait.filter(pl.col("method").fill_null("") != plots.RANDOM)["label"].unique().sort().to_list()
-    with columns[2]:
-        wanted = st.multiselect(
-            "directions", labels, labels[:6], key="directions", bind="query-params", format_func=one_line
-        )
-    random = pl.col("method").fill_null("") == plots.RANDOM
-    drawn = of_trait.filter(random | pl.col("label").is_in(wanted))
     widgets.section(
-        "Dose response", "Grey: what random directions of the same length do. A real effect leaves the band."
+        "Where directions are taken",
+        "Tried on the selection half. A layer can read a trait perfectly and move nothing, so it is chosen by "
+        "steering, or named in the study.",
     )
-    title = f"{model}, iteration {iteration}, {mode}"
-    widgets.figure(
-        plots.dose_response(drawn, trait=trait, title=title), "dose-response", f"shift of {trait} by coefficient"
-    )
-    widgets.section(
-        "Off-target shifts",
-        "Every trait under every direction, at the largest coefficient: what else moves with what was meant.",
-    )
-    widgets.figure(plots.off_target(rows, title=title), "off-target", "shift of every trait under every direction")
-    with st.expander("Rows"):
-        widgets.table(_own(of_trait).drop("how", "label"), height=400)
+    image = plots.layers(rows, title=f"{model}, iteration {iteration}")
+    widgets.figure(image, "layers", "AUROC and steering shift by layer")
+    widgets.table(_own(rows), height=360)
 
 
-def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    """With the direction in words, and how it was added to the residual stream."""
-    words = [pl.col(name).cast(pl.String).fill_null("?") for name in ("factor", "category", "method", "layer")]
-    return rows.with_columns(
-        label=pl.format("{} {}, {}, layer {}", *words),
-        how=pl.format("{}, {}", pl.col("mode").cast(pl.String), pl.col("positions").cast(pl.String)),
-    )
+def _saes(store: Store, model: str, iteration: int) -> None:
+    rows = store.rows("sae_quality", model=model) if store.has("features.sae_quality") else None
+    if rows is None or rows.is_empty():
+        widgets.empty("No SAE has been measured on this model yet.", _COMMAND)
+        return
+    widgets.section("What the SAE keeps", "On held-out chats of the study, which its training never saw.")
+    here = rows.filter(pl.col("iteration") == iteration)
+    if here.height:
+        sae = widgets.choose("SAE", here["sae"].to_list(), "sae")
+        quality = here.filter(pl.col("sae") == sae).head(1)
+        widgets.cards(sae_cards(quality))
+        status, detail = quality.select("status", "detail").row(0)
+        st.caption(_STATUS.get(status) or markdown(f"{status}: {detail or 'no detail'}"))
+    image = plots.kept_by_saes(rows, title=f"{model}: every SAE on every checkpoint")
+    widgets.figure(image, "sae-quality", "cross-entropy with and without each SAE")
+    widgets.table(rows, height=360)
+
+
+def sae_cards(quality: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """One row of `sql/sae_quality.sql` in four numbers, each with what it is out of; a dash where it is void."""
+    width, n_tokens = quality.select("width", "n_tokens").row(0)
+    latents = f"of {width:,} latents" if width else "of all latents"
+    return [
+        ("explained variance", _number(quality["explained_variance"][0]), f"over {n_tokens or 0:,} tokens"),
+        ("cross-entropy recovered", _number(quality["ce_recovered"][0]), "1: as good as the layer itself"),
+        ("latents on per token (L0)", _number(quality["l0"][0], ".1f"), latents),
+        ("dead latents", _number(quality["dead_share"][0]), "share that is on at no token of these chats"),
+    ]
 
 
 def _directions(store: Store, model: str, iteration: int) -> None:
@@ -171,3 +176,7 @@ def _each(value: object) -> Sequence[object]:
 
 def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "–" if value is None else format(value, form)

@@ -1,65 +1,88 @@
-"""Joint: every measure of every checkpoint together, and how far each has moved from the untouched model."""
+"""Joint: every measure of every checkpoint together, how far each has moved from the untouched model, and with what."""
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import streamlit as st
 
-from influence_assets.pictures import canvas, literal, png
+from influence_assets.viewer import joint_plots as plots
 from influence_assets.viewer import widgets
 from influence_assets.viewer.store import Store
 from influence_assets.viewer.text import one_line
 
-_PER_ROW = 4
-_MOST = 12
+_COMMAND = ".venv/bin/influence run 'key:\"joint/*\"' --model organism"
 
 
 def show(store: Store) -> None:
     """The page."""
     widgets.heading("Joint", "As a model is trained on what users like: what else moves with it?")
     if not store.has("joint.checkpoint_profile"):
-        widgets.empty("No profile of checkpoints yet.", ".venv/bin/influence run 'key:\"joint/*\"' --model organism")
+        widgets.empty("No profile of checkpoints yet.", _COMMAND)
         return
-    model = widgets.choose("model", store.rows("profile_models")["model"].to_list(), "model")
-    profile = store.rows("profile", model=model)
-    names = profile["measure"].unique().sort().to_list()
-    shown = st.multiselect("measures", names, names[:_MOST], key="measures", bind="query-params", format_func=one_line)
-    widgets.section(
-        "Every checkpoint", "Each measure on its own scale, with 95 % intervals; iteration 0 is the untouched model."
-    )
-    for start in range(0, len(shown), _PER_ROW):
-        part = shown[start : start + _PER_ROW]
-        image = over_iterations(profile, part, title=f"{model}")
-        widgets.figure(image, f"joint-{start // _PER_ROW + 1}", f"{', '.join(part)} over iterations")
-    widgets.section("Drift from the untouched model", "Paired where the measure allows.")
-    if store.has("joint.drift"):
-        widgets.table(store.rows("drift", model=model), height=360)
-    else:
-        widgets.empty("No drift yet.", ".venv/bin/influence run 'key:\"joint/*\"' --model organism")
-    with st.expander("All values"):
-        widgets.table(profile, height=400)
-
-
-def over_iterations(profile: pl.DataFrame, measures: list[str], *, title: str) -> bytes:
-    """One panel per measure: value with its 95 % interval at every iteration. `profile`: rows of `sql/profile.sql`."""
-    figure, panels = canvas(3.4 * max(1, len(measures)), 3.0, panels=max(1, len(measures)), share_y=False)
-    for measure, axes in zip(measures, panels, strict=True):
-        rows = profile.filter(pl.col("measure") == measure).drop_nulls("value").sort("iteration")
-        value = rows["value"].cast(pl.Float64).to_numpy()
-        ends = [
-            rows.select(pl.coalesce(end, "value"))[:, 0].cast(pl.Float64).to_numpy() for end in ("ci_low", "ci_high")
-        ]
-        axes.errorbar(
-            rows["iteration"].to_numpy(),
-            value,
-            yerr=np.abs([value - ends[0], ends[1] - value]),
-            color="#0072B2",
-            marker="o",
-            capsize=3,
+    drawn = {"Drift": _drift, "Values": _values, "With harm": _with_harm}
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
+    with left:
+        part = st.segmented_control(
+            "part", list(drawn), default="Drift", key="part", bind="query-params", required=True
         )
-        axes.set_title(literal(one_line(measure, 34)), fontsize=9)
-        axes.set_xlabel("iteration")
-        axes.set_xticks(profile["iteration"].unique().sort().to_list())
-    figure.suptitle(literal(one_line(title, 80)), fontsize=10)
-    return png(figure)
+    with right:
+        model = widgets.choose("model", store.rows("profile_models")["model"].to_list(), "model")
+    drawn[part or "Drift"](store, model)
+
+
+def _drift(store: Store, model: str) -> None:
+    rows = store.rows("drift", model=model)
+    if rows.is_empty():
+        widgets.empty("No drift yet: this model has no checkpoint beside the untouched one.", _COMMAND)
+        return
+    widgets.section(
+        "Drift from the untouched model",
+        "Paired differences from iteration 0: the same personas, items, texts, or initial states and seeds.",
+    )
+    _small_multiples(store, "drift", model, _measures(rows))
+    widgets.table(rows, height=360)
+
+
+def _values(store: Store, model: str) -> None:
+    rows = store.rows("profile", model=model)
+    widgets.section("Every checkpoint", "Each measure on its own scale; iteration 0 is the untouched model.")
+    _small_multiples(store, "profile", model, _measures(rows))
+    widgets.table(rows, height=360)
+
+
+def _with_harm(store: Store, model: str) -> None:
+    rows = store.rows("harm_moves", model=model)
+    if rows.is_empty():
+        widgets.empty("Nothing is known yet of what moves with harm.", _COMMAND)
+        return
+    widgets.section(
+        "What moves with harm",
+        "Over held-out initial states: does a measure change where harm changes? That makes neither the cause.",
+    )
+    iterations = rows["iteration"].unique().sort(descending=True).to_list()
+    iteration = widgets.choose("iteration", iterations, "iteration")
+    image = plots.with_harm(rows.filter(pl.col("iteration") == iteration), title=f"{model}, iteration {iteration}")
+    widgets.figure(image, "with-harm", f"what moves with harm in iteration {iteration}")
+    widgets.table(rows, height=360)
+
+
+def _measures(rows: pl.DataFrame) -> tuple[str, ...]:
+    """What is drawn; all of it unless somebody chooses."""
+    names = rows["measure"].unique().sort().to_list()
+    ordered = [*(one for one in plots.MEASURES if one in names), *(one for one in names if one not in plots.MEASURES)]
+    return tuple(
+        st.multiselect("measures", ordered, ordered, key="measures", bind="query-params", format_func=one_line)
+    )
+
+
+def _small_multiples(store: Store, query: str, model: str, measures: tuple[str, ...]) -> None:
+    image = _over_iterations(store.stamp(), store, query, model, measures)
+    widgets.figure(image, f"joint-{query}", f"{', '.join(measures)} of {model} over iterations")
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _over_iterations(stamp: str, _store: Store, query: str, model: str, measures: tuple[str, ...]) -> bytes:  # noqa: ARG001
+    rows = _store.rows(query, model=model).filter(pl.col("measure").is_in(measures))
+    column = "change" if query == "drift" else "value"
+    what = "change from iteration 0" if query == "drift" else "every checkpoint"
+    return plots.over_iterations(rows, column, title=f"{model}: {what}")

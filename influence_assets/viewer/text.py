@@ -14,6 +14,7 @@ _KEPT = frozenset("\n\t")
 # Letters and symbols by category that no font draws.
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@])")
+_LINK = re.compile(r"(?:https?://|www\.)\S*|[\w.+-]{1,64}@\S+", re.IGNORECASE)
 
 
 def is_seen(char: str) -> bool:
@@ -53,5 +54,18 @@ def one_line(value: object, limit: int = 80) -> str:
 
 
 def markdown(value: object) -> str:
-    """`visible`, escaped for places that read Markdown: labels, headings, messages."""
-    return _MARKDOWN.sub(r"\\\1", visible(value))
+    """`visible`, escaped for places that read Markdown: labels, headings, messages.
+
+    Addresses become links there even when every character of theirs is escaped, except inside a code span.
+    """
+    shown, escaped, end = visible(value), "", 0
+    for link in _LINK.finditer(shown):
+        escaped += _MARKDOWN.sub(r"\\\1", shown[end : link.start()]) + _code_span(link[0])
+        end = link.end()
+    return escaped + _MARKDOWN.sub(r"\\\1", shown[end:])
+
+
+def _code_span(text: str) -> str:
+    """Fenced by more backticks than stand together anywhere in it."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"

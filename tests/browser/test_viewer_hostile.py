@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -53,10 +54,20 @@ def test_a_conversation_says_exactly_what_was_written(visit: Visit, name: str) -
     assert_unharmed(visit)
 
 
-@pytest.mark.parametrize("path", ["/", "/conversations", "/training", "/steerability", "/features", "/joint", "/sql"])
+PATHS = ("/", "/conversations", "/training", "/steerability", "/sql")
+PARTS = {
+    "/features": ("Steering", "Feature map", "Layers", "SAE", "Directions", "Trait scores"),
+    "/joint": ("Drift", "Values", "With harm"),
+}
+
+
+@pytest.mark.parametrize(
+    "path", [*PATHS, *(f"{page}?part={quote(part)}" for page, parts in PARTS.items() for part in parts)]
+)
 def test_names_and_texts_do_nothing_on_any_page(visit: Visit, path: str) -> None:
     visit.open(path)
     visit.page.wait_for_timeout(500)
+    assert visit.page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     assert_unharmed(visit)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from influence_assets.tables import ALL_TABLES, MACROS
 from resources.tables import Table
 from resources.warehouse import Provenance, Warehouse
+from tests.viewer import features_rows
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -275,7 +276,8 @@ def hostile_texts() -> dict[str, str]:
 
 
 def hostile(root: Path) -> Path:
-    """Every text of the corpus as turn, environment, model, judge, persona, statement and status."""
+    """Every text of the corpus as turn, environment, model, judge, persona, statement and status, some of them as
+    trait, SAE, text of a latent, subject and unit."""
     texts = list(hostile_texts().values())
     models = [text[:60] for text in texts]
     parts = [
@@ -292,4 +294,6 @@ def hostile(root: Path) -> Path:
     everything = [*parts, ledger(error=texts[0])]
     everything.append(steerability(texts, model=models[0], statement=texts[0]))
     everything.append({"influence.metrics": metrics(models[0]), "influence.checkpoints": checkpoints(models[0])})
+    everything.append(features_rows.inside(texts[:6], model=models[0], sae=texts[6], status=texts[7], text=texts[8]))
+    everything.append(features_rows.joint(texts[:6], model=models[0], unit=texts[8]))
     return write(root, gathered(everything))

@@ -1,5 +1,5 @@
 -- Every measure of every checkpoint of one model.
-SELECT model, iteration, measure, value, ci_low, ci_high, n
+SELECT measure, subject, user_kind, unit, iteration, value, ci_low, ci_high, n
 FROM joint.checkpoint_profile
 WHERE model = $model
-ORDER BY measure, iteration
+ORDER BY measure, subject, user_kind, iteration

@@ -1,5 +1,5 @@
--- Trait scores of one checkpoint under every condition.
+-- Trait scores of one checkpoint under every condition, the unsteered model's first.
 SELECT *
 FROM features.trait_scores
 WHERE model = $model AND iteration = $iteration
-ORDER BY trait, condition
+ORDER BY condition <> 'unsteered', trait, condition, half
