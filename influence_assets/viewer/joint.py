@@ -39,14 +39,14 @@ def _drift(store: Store, model: str) -> None:
         "Drift from the untouched model",
         "Paired differences from iteration 0: the same personas, items, texts, or initial states and seeds.",
     )
-    _small_multiples(store, "drift", model, _measures(rows))
+    _small_multiples(store, "drift", model, *_chosen(rows))
     widgets.table(rows, height=360)
 
 
 def _values(store: Store, model: str) -> None:
     rows = store.rows("profile", model=model)
     widgets.section("Every checkpoint", "Each measure on its own scale; iteration 0 is the untouched model.")
-    _small_multiples(store, "profile", model, _measures(rows))
+    _small_multiples(store, "profile", model, *_chosen(rows))
     widgets.table(rows, height=360)
 
 
@@ -66,23 +66,37 @@ def _with_harm(store: Store, model: str) -> None:
     widgets.table(rows, height=360)
 
 
-def _measures(rows: pl.DataFrame) -> tuple[str, ...]:
-    """What is drawn; all of it unless somebody chooses."""
+def _chosen(rows: pl.DataFrame) -> tuple[tuple[str, ...], str]:
+    """Which measures are drawn (all unless somebody chooses), and whose replies stand for what a trait has."""
     names = rows["measure"].unique().sort().to_list()
     ordered = [*(one for one in plots.MEASURES if one in names), *(one for one in names if one not in plots.MEASURES)]
-    return tuple(
-        st.multiselect("measures", ordered, ordered, key="measures", bind="query-params", format_func=one_line)
-    )
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
+    with left:
+        measures = st.multiselect(
+            "measures", ordered, ordered, key="measures", bind="query-params", format_func=one_line
+        )
+    with right:
+        kinds = rows.filter(pl.col("subject") != "")["user_kind"].unique().sort().to_list()
+        users = widgets.choose("traits in replies to", ["all", *(one for one in kinds if one != "all")], "users")
+    return tuple(measures), users
 
 
-def _small_multiples(store: Store, query: str, model: str, measures: tuple[str, ...]) -> None:
-    image = _over_iterations(store.stamp(), store, query, model, measures)
+def _small_multiples(store: Store, query: str, model: str, measures: tuple[str, ...], users: str) -> None:
+    image = _over_iterations(store.stamp(), store, query, model, measures, users)
     widgets.figure(image, f"joint-{query}", f"{', '.join(measures)} of {model} over iterations")
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _over_iterations(stamp: str, _store: Store, query: str, model: str, measures: tuple[str, ...]) -> bytes:  # noqa: ARG001
+def _over_iterations(
+    stamp: str,  # noqa: ARG001
+    _store: Store,
+    query: str,
+    model: str,
+    measures: tuple[str, ...],
+    users: str,
+) -> bytes:
     rows = _store.rows(query, model=model).filter(pl.col("measure").is_in(measures))
+    rows = plots.of_users(rows, users)
     column = "change" if query == "drift" else "value"
     what = "change from iteration 0" if query == "drift" else "every checkpoint"
     return plots.over_iterations(rows, column, title=f"{model}: {what}")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MEASURES = (
     *("reward", "harm", "targeting_gap", "stance_shift"),
-    *("sensitivity", "gain", "trait_score", "projection_replies", "projection_neutral"),
+    *("sensitivity", "gain", "trait_score", "projection_replies", "projection_words"),
+    "projection_neutral",
 )
 """In the order in which they are drawn; others follow."""
 MOST_PANELS = 64
@@ -74,6 +75,13 @@ def over_iterations(rows: pl.DataFrame, column: str, *, title: str) -> bytes:
     figure.supxlabel(note, fontsize=8)
     figure.suptitle(name(title, 90), fontsize=10)
     return png(figure)
+
+
+def of_users(rows: pl.DataFrame, users: str) -> pl.DataFrame:
+    """Of measures that have subjects only what was said to these users, where that is told apart; all of the others."""
+    of_subjects = pl.col("subject") != ""
+    told_apart = rows.filter(of_subjects & (pl.col("user_kind") == users))["measure"].unique().to_list()
+    return rows.filter(~(of_subjects & pl.col("measure").is_in(told_apart)) | (pl.col("user_kind") == users))
 
 
 def places_of(blocks: list[int], columns: int) -> list[Place]:

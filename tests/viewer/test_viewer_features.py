@@ -149,6 +149,18 @@ def test_a_model_that_is_not_trained_has_no_drift(tmp_path) -> None:
     assert opened(joint_page, untrained, part="Values").dataframe[0].value["measure"].to_list()
 
 
+def test_one_kind_of_users_stands_for_what_a_trait_has() -> None:
+    rows = pl.DataFrame(
+        [("harm", "", "all"), ("harm", "", "ordinary"), ("neutral", "warmth", "all"), ("words", "warmth", "all")]
+        + [("words", "warmth", kind) for kind in ("ordinary", "vulnerable")],
+        schema=["measure", "subject", "user_kind"],
+        orient="row",
+    )
+    others = [("harm", "", "all"), ("harm", "", "ordinary"), ("neutral", "warmth", "all")]
+    for users in ("all", "vulnerable"):
+        assert joint_plots.of_users(rows, users).rows() == [*others, ("words", "warmth", users)]
+
+
 def test_panels_of_a_measure_stay_together_and_long_ones_go_on_in_the_next_row() -> None:
     assert joint_plots.places_of([1, 3, 2], 4) == [
         Place(0, 0, first=True),
