@@ -34,9 +34,7 @@ def pointers(project: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("after", [3, 1, 5, 2, 4][: scaled(1, 5)])
-def test_killed_between_partitions(
-    project: Path, after: int, record_property: Callable[[str, object], None]
-) -> None:
+def test_killed_between_partitions(project: Path, after: int, record_property: Callable[[str, object], None]) -> None:
     process, end = start(project), time.monotonic() + PATIENCE_S
     while len(pointers(project)) < after:
         assert process.poll() is None, (project / "run.log").read_text()
