@@ -1,4 +1,4 @@
-"""kill -9 of `influence run` between partitions: those that had landed stay as they are, the rerun brings the others."""
+"""kill -9 of `influence run` between partitions: what had landed stays as it is, the rerun brings the others."""
 
 from __future__ import annotations
 
