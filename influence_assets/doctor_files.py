@@ -20,7 +20,7 @@ from influence_assets.influence.probe_sets import load_probe_sets
 from influence_assets.influence.rubrics import load_rubrics
 from influence_assets.partitions import family_keys
 from influence_assets.personas.filters.form import load_form
-from influence_assets.personas.frameworks import load_frameworks
+from influence_assets.personas.frameworks import load_aspects, load_frameworks
 from influence_assets.personas.sources import load_source
 from influence_assets.project import STUDY_FILE, Project
 from influence_assets.steerability.method import chosen_methods
@@ -77,6 +77,7 @@ def _of_folder(project: Project) -> list[Kept]:
         Kept("prompts", lambda: len([load_prompt(path) for path in prompts])),
         Kept("sets of sentence frames", lambda: len([load_frames(path) for path in frames])),
         Kept("frameworks", lambda: len(load_frameworks(data / "frameworks"))),
+        Kept("aspects of life", lambda: len(load_aspects(data / "aspects.yaml"))),
         Kept("word lists", lambda: len([load_form(data / "filters" / "form.yaml")])),
         Kept("judges", lambda: len(load_rubrics(data / "judges"))),
         *(_family(data, name) for name in family_keys(data)),

@@ -110,7 +110,7 @@ class _Tree:
 def _read(path: Path) -> _Tree:
     values, lines = read_tree(path)
     if not isinstance(values, dict):
-        raise InputError("is not a list of fields with values", place=path, fix="write `field: value` lines")
+        raise InputError("is not a list of fields with values", place=f"{path}:1", fix="write `field: value` lines")
     for name in ("name", "family"):
         if name in values:
             place = f"{path}:{line_of(lines, (name,))}"

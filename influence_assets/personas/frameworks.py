@@ -153,7 +153,12 @@ def framework_files(folder: Path) -> dict[str, Path]:
 
 def aspects_of(framework: Framework, default_path: Path) -> tuple[str, ...]:
     """The framework's own aspects of life, or those of the file at `default_path`, in order."""
-    return framework.aspects or load_yaml(default_path, Aspects).aspects
+    return framework.aspects or load_aspects(default_path)
+
+
+def load_aspects(path: Path) -> tuple[str, ...]:
+    """The aspects of life of `data/aspects.yaml`, in order; raises `InputError`."""
+    return load_yaml(path, Aspects).aspects
 
 
 def _place(path: Path, at: tuple[str | int, ...]) -> str:
