@@ -37,10 +37,10 @@ def promises() -> dict[str, list[str]]:
 
 def run(files: Sequence[str], report: Path) -> int:
     """pytest over these files in their long form, one process; its exit code."""
-    arguments = ["-p", "no:cacheprovider", "-o", "timeout=1800", f"--junitxml={report}", *files]
+    options = ["-p", "no:cacheprovider", "-o", "timeout=1800", "-o", "junit_family=xunit1", f"--junitxml={report}"]
     environment = os.environ | {"INFLUENCE_TORTURE": "1", "PYTHONPATH": str(CHECKOUT)}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments], cwd=CHECKOUT, env=environment, check=False
+        [sys.executable, "-m", "pytest", *options, *files], cwd=CHECKOUT, env=environment, check=False
     ).returncode
 
 
