@@ -22,7 +22,7 @@ from influence_assets.project import Project
 from influence_assets.rows import to_frame
 from influence_assets.runs import prepare_home
 from influence_assets.tables import ALL_TABLES, MACROS
-from resources.errors import InfluenceError, InputError
+from resources.errors import InfluenceError, InputError, WarehouseError
 from resources.keys import key_problem
 from resources.registry import load_registry
 from resources.tables import Column, Table
@@ -98,8 +98,12 @@ FOLDERS = [name for name in WHOLE if is_file_name(name) and name not in (".", ".
 
 
 @pytest.mark.parametrize("name", FOLDERS[:: scaled(25, 1)], ids=ascii)
-def test_a_warehouse_in_a_folder_of_any_name_works(tmp_path: Path, name: str) -> None:
+def test_a_warehouse_in_a_folder_of_any_name_works_or_is_refused(tmp_path: Path, name: str) -> None:
     root = tmp_path / name / "data"
+    if "?" in name:
+        with pytest.raises(WarehouseError, match="rename the folder"):
+            Warehouse(root, (TABLE,))
+        return
     warehouse = Warehouse(root, (TABLE,))
     for model in ("a", "b"):
         warehouse.write(TABLE, {"model": model}, warehouse.frame(TABLE, [{"model": model, "text": "x"}]), WHERE)
@@ -109,6 +113,17 @@ def test_a_warehouse_in_a_folder_of_any_name_works(tmp_path: Path, name: str) ->
         assert connection.execute("SELECT model FROM lab.names ORDER BY 1").fetchall() == [("a",), ("b",)]
     assert warehouse.export(tmp_path / f"{name}.out").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.out"}
+
+
+@pytest.mark.parametrize("name", ["*", "[ab]", "**", "a*", "[!x]"])
+def test_a_folder_whose_name_fits_its_neighbours_reads_its_own_rows(tmp_path: Path, name: str) -> None:
+    for folder in ("a", "b", name):
+        warehouse = Warehouse(tmp_path / folder / "data", (TABLE,))
+        warehouse.write(TABLE, {"model": "m"}, warehouse.frame(TABLE, [{"model": "m", "text": "x"}]), WHERE)
+        warehouse.publish()
+    assert warehouse.query("SELECT count(*) AS n FROM lab.names")["n"][0] == 1
+    with duckdb.connect(str(warehouse.catalogue), read_only=True) as connection:
+        assert connection.execute("SELECT model, run_id FROM lab.names").fetchall() == [("m", "run")]
 
 
 def test_every_name_of_a_persona_is_stored_exactly_or_refused(tmp_path: Path, record_property: Record) -> None:
@@ -197,7 +212,7 @@ def test_runs_over_hostile_names_land_exactly_those(tmp_path: Path, record_prope
     fit = [name for name in KEYS if is_file_name(name) and name.isprintable() and not name.startswith("imported_")]
     names = fit[:: scaled(len(fit) // 4, 4)]
     models = [name for name in KEYS if len(name) <= 200][:: scaled(40, 1)]
-    root = build(tmp_path / 'it\'s; "a" * [folder] {x} %s', names, models)
+    root = build(tmp_path / 'it\'s; "a" * [folder] {x} %s = &', names, models)
     selection = 'key:"personas/frameworks" or key:"influence/initial_states" or key:"influence/checkpoint_0"'
     done = subprocess.run(
         command("run", selection),
