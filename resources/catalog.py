@@ -176,7 +176,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFra
     columns = ", ".join(f"{identifier(column.name)} {column.type}" for column in table.columns)
     connection.execute(f"CREATE TABLE {qualified(table.name)} ({columns})")
     # Through a file, because handing a frame over in memory imports pyarrow: half a second in every new process.
-    handed = beside.with_suffix(".rows")
+    handed = beside.with_name(f"{beside.name}.rows")
     try:
         frame.write_parquet(handed)
         rows = f"read_parquet({literal(pattern(str(handed)))}, hive_partitioning = false)"
