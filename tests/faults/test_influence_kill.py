@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.influence_projects import ORGANISM, SELECTION, build, landed, paid_twice, rows
 from tests.projects import command, environment
-from tests.scale import scaled
+from tests.scale import LONG, scaled
 
 MORE_KILLS = scaled(0, 30)
 """Kills at random moments, beside those at the named ones."""
@@ -33,6 +33,8 @@ MOMENTS: dict[str, Moment] = {
     "when training is over": lambda data: any((data / "checkpoints").glob("*/adapter/adapter_model.safetensors")),
     "in the next rollout": lambda data: any((data / "progress").glob("*-1-*/log.jsonl")),
 }
+CHOSEN = list(MOMENTS) if LONG else ["in training", "in the next rollout"]
+"""The others are tested alone: a rollout by test_rollout_kill.py, adapters that are there by their hashes."""
 
 
 def start(project: Path) -> subprocess.Popen[bytes]:
@@ -82,11 +84,11 @@ def test_a_killed_loop_ends_like_an_uninterrupted_one(
 ) -> None:
     whole, project = fresh(tmp_path / "whole"), fresh(tmp_path / "killed")
     duration = ends_well(whole)
-    for name, moment in MOMENTS.items():
-        assert killed(project, moment), f"not killed {name}"
+    for name in CHOSEN:
+        assert killed(project, MOMENTS[name]), f"not killed {name}"
     with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as reader:
         before = reader.execute(EVERYTHING).fetchall()
-        kills = len(MOMENTS) + kill_at_random_times(project, duration)
+        kills = len(CHOSEN) + kill_at_random_times(project, duration)
         ends_well(project)
         assert reader.execute(EVERYTHING).fetchall() == before, "what an open reader sees stays as it was"
     assert rows(project, EVERYTHING) != before

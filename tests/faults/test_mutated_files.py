@@ -31,8 +31,8 @@ from tests.faults.mutations import KINDS
 from tests.projects import CHECKOUT, command, environment
 from tests.scale import scaled
 
-MUTANTS = scaled(84, 560)
-COMMANDS = scaled(2, 24)
+MUTANTS = scaled(56, 560)
+COMMANDS = scaled(1, 24)
 WIDE = 1_000_000
 KEY = "MUTANT_KEY"
 

@@ -21,7 +21,7 @@ from tests.scale import scaled
 SCRIPT = Path(__file__).parent / "warehouse_process.py"
 PROJECT = SCRIPT.parents[2]
 Record = Callable[[str, object], None]
-TIMES_S = [0.0, 0.013, 0.05, 0.11, *(random.Random(4).uniform(0.0, 0.3) for _ in range(scaled(0, 56)))]
+TIMES_S = [0.013, 0.11, *(random.Random(4).uniform(0.0, 0.3) for _ in range(scaled(0, 58)))]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:

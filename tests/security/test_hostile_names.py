@@ -210,8 +210,8 @@ def test_a_folder_that_dagster_would_mistake_is_refused(
 def test_runs_over_hostile_names_land_exactly_those(tmp_path: Path, record_property: Record) -> None:
     """The command itself in a hostile folder: frameworks, families and models, one Dagster run each."""
     fit = [name for name in KEYS if is_file_name(name) and name.isprintable() and not name.startswith("imported_")]
-    names = fit[:: scaled(len(fit) // 4, 8)]
-    models = [name for name in KEYS if len(name) <= 200][:: scaled(40, 4)]
+    names = fit[:: scaled(len(fit) // 2, 8)]
+    models = [name for name in KEYS if len(name) <= 200][:: scaled(80, 4)]
     root = build(tmp_path / 'it\'s; "a" * [folder] {x} %s = &', names, models)
     selection = 'key:"personas/frameworks" or key:"influence/initial_states" or key:"influence/checkpoint_0"'
     done = subprocess.run(
