@@ -17,7 +17,7 @@ from influence_assets.cli_label import label
 from influence_assets.cli_organism import organism
 from influence_assets.interrupts import EXIT_CODE as INTERRUPTED
 from influence_assets.interrupts import Interrupted, until_interrupted
-from resources.errors import BudgetError, InfluenceError, InputError
+from resources.errors import BudgetError, InfluenceError, InputError, printable_lines
 
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
 
@@ -125,7 +125,8 @@ def run(
     outcomes = runs.run(project, definitions.defs, todo, console, force=force, jobs=jobs)
     for outcome in until_interrupted(outcomes, len(todo)):
         state = "done" if not outcome.error else outcome.error
-        console.print(f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}", markup=False)
+        said = f"{outcome.part.partition}: {len(outcome.part.assets)} assets: {state}"
+        console.print(printable_lines(said), markup=False)
         code = max(code, outcome.code)
     sys.exit(code)
 

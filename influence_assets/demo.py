@@ -18,6 +18,7 @@ from influence_assets.definitions import defs
 from influence_assets.figures import interval
 from influence_assets.interrupts import until_interrupted
 from influence_assets.project import Project
+from resources.errors import printable_lines
 
 MODEL = "organism"
 _SQL = Path(__file__).with_name("sql")
@@ -32,7 +33,7 @@ def run_demo(project: Project, console: Console) -> int:
     console.print(Text(f"Study {project.study.name!r}: {', '.join(frameworks)} on the model {MODEL}", style="bold"))
     outcomes = list(until_interrupted(runs.run(project, defs, todo, console), len(todo)))
     for outcome in outcomes:
-        state = Text(outcome.error, style="red") if outcome.error else Text("done", style="green")
+        state = Text(printable_lines(outcome.error), style="red") if outcome.error else Text("done", style="green")
         console.print(Text(f"  {outcome.part.partition}: {len(outcome.part.assets)} assets: ") + state)
     if not any(outcome.error for outcome in outcomes):
         summarize(project, [outcome.run_id for outcome in outcomes], console)

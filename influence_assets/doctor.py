@@ -17,7 +17,7 @@ from rich.text import Text
 from influence_assets.doctor_files import read_all
 from influence_assets.landing import package_versions
 from influence_assets.project import Project
-from resources.errors import InputError
+from resources.errors import InputError, printable
 from resources.messages import Role
 from resources.registry import ModelEntry, ProviderName
 
@@ -38,7 +38,7 @@ def examine(project: Project, console: Console) -> int:
     bad = 0
     for finding in findings(project):
         mark = Text("ok   ", style="green") if finding.good else Text("fix  ", style="bold red")
-        console.print(mark + Text(finding.text), soft_wrap=True)
+        console.print(mark + Text(printable(finding.text)), soft_wrap=True)
         bad += not finding.good
     return 2 if bad else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,22 +20,24 @@ from influence_assets.influence.probe_sets import load_probe_sets
 from influence_assets.influence.rubrics import load_rubrics
 from influence_assets.partitions import family_keys
 from influence_assets.personas.filters.form import load_form
-from influence_assets.personas.frameworks import load_frameworks
+from influence_assets.personas.frameworks import load_aspects, load_frameworks
 from influence_assets.personas.sources import load_source
-from influence_assets.project import Project
+from influence_assets.project import STUDY_FILE, Project
 from influence_assets.steerability.method import chosen_methods
 from resources.errors import InputError
 from resources.prompts import load_prompt
+from resources.yamlfiles import dotted, line_of, read_tree
 
 FRAMES = ("backgrounds.yaml", "contrast.yaml")
 """Files of `data/prompts/features` that hold sentence frames and are no prompts."""
 
 
 class Kept(NamedTuple):
-    """One kind of file: what it holds, and a function that reads all of it and counts that."""
+    """One kind of file: what it holds, a function that reads and counts all of it, and where the study names it."""
 
     what: str
     read: Callable[[], int]
+    at: tuple[str, ...] = ()
 
 
 def read_all(project: Project) -> tuple[dict[str, int], list[str]]:
@@ -49,11 +52,20 @@ def read_all(project: Project) -> tuple[dict[str, int], list[str]]:
             try:
                 n = kept.read()
             except InputError as error:
-                complaints[str(error)] = None
+                complaints[_said(project, kept, error)] = None
             else:
                 if counted:
                     counts[kept.what] = counts.get(kept.what, 0) + n
     return counts, list(complaints)
+
+
+def _said(project: Project, kept: Kept, error: InputError) -> str:
+    """The complaint; of what the study names and no file holds, with the study's line."""
+    if not kept.at or (project.root / re.sub(r":\d+$", "", error.place)).is_file():
+        return str(error)
+    path = project.root / STUDY_FILE
+    _, lines = read_tree(path)
+    return f"{path}:{line_of(lines, kept.at)}: {dotted(kept.at)}: {error}"
 
 
 def _of_folder(project: Project) -> list[Kept]:
@@ -65,6 +77,7 @@ def _of_folder(project: Project) -> list[Kept]:
         Kept("prompts", lambda: len([load_prompt(path) for path in prompts])),
         Kept("sets of sentence frames", lambda: len([load_frames(path) for path in frames])),
         Kept("frameworks", lambda: len(load_frameworks(data / "frameworks"))),
+        Kept("aspects of life", lambda: len(load_aspects(data / "aspects.yaml"))),
         Kept("word lists", lambda: len([load_form(data / "filters" / "form.yaml")])),
         Kept("judges", lambda: len(load_rubrics(data / "judges"))),
         *(_family(data, name) for name in family_keys(data)),
@@ -82,19 +95,20 @@ def _of_study(project: Project) -> list[Kept]:
     """What the study names: that it is there, and that its parts fit together."""
     data, study = project.data, project.study
     influence, features = study.influence, study.features
-    return [
-        Kept("frameworks of the study", lambda: len([load_source(data, slug) for slug in study.personas.frameworks])),
-        Kept("steering methods of the study", lambda: len(chosen_methods(study.steerability.methods))),
-        Kept("families of the study", lambda: len(load_families(data, influence.families))),
-        Kept("rubrics of the study", lambda: len(load_rubrics(data / "judges", influence.evaluation.rubrics))),
-        Kept("probe sets of the study", lambda: len(load_probe_sets(project.root, influence.evaluation.probe_sets))),
-        Kept("factors of the study", lambda: len(load_backgrounds(data, features.backgrounds))),
-        Kept("trait items of the study", lambda: len(load_items(data, features.trait_items, seed=study.seed))),
-        Kept("side effects of the study", lambda: _n_side_effects(data, features.side_effects)),
-        Kept("neutral texts of the study", lambda: len(load_neutral(data, features.steering.neutral))),
-        Kept("direction methods of the study", lambda: len(chosen_directions(features.directions))),
-        Kept("patterns of the study", lambda: _n_patterns(project, features.patterns)),
-    ]
+    reads: dict[str, Callable[[], int]] = {
+        "personas.frameworks": lambda: len([load_source(data, slug) for slug in study.personas.frameworks]),
+        "steerability.methods": lambda: len(chosen_methods(study.steerability.methods)),
+        "influence.families": lambda: len(load_families(data, influence.families)),
+        "influence.evaluation.rubrics": lambda: len(load_rubrics(data / "judges", influence.evaluation.rubrics)),
+        "influence.evaluation.probe_sets": lambda: len(load_probe_sets(project.root, influence.evaluation.probe_sets)),
+        "features.backgrounds": lambda: len(load_backgrounds(data, features.backgrounds)),
+        "features.trait_items": lambda: len(load_items(data, features.trait_items, seed=study.seed)),
+        "features.side_effects": lambda: _n_side_effects(data, features.side_effects),
+        "features.steering.neutral": lambda: len(load_neutral(data, features.steering.neutral)),
+        "features.directions": lambda: len(chosen_directions(features.directions)),
+        "features.patterns": lambda: _n_patterns(project, features.patterns),
+    }
+    return [Kept(f"{field} of the study", read, tuple(field.split("."))) for field, read in reads.items()]
 
 
 def _family(data: Path, name: str) -> Kept:

@@ -32,6 +32,7 @@ from influence_assets.project import Project
 from influence_assets.rows import to_frame
 from influence_assets.steerability.respond import respond
 from influence_assets.steerability.study_design import measurement, people_of
+from resources.errors import printable
 from resources.estimate import Estimate, Planned, estimate
 from resources.messages import Role
 from resources.prompts import load_prompt
@@ -79,7 +80,7 @@ def _print_requests(rows: Sequence[tuple[str, ...]], budget_usd: float | None, c
     for name in ("asset", "model", "requests", "already answered", "input tokens", "output tokens", "US$ at most"):
         grid.add_column(name, justify="left" if name in ("asset", "model") else "right")
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(printable(cell)) for cell in row))
     console.print(grid)
     if budget_usd is not None:
         console.print(f"The study's budget is US$ {budget_usd:.2f} for one run.")
@@ -93,7 +94,7 @@ def _print_outlook(found: Outlook, console: Console) -> None:
         for name in ("model", "measure", "users", "change", "planned", "pilot"):
             grid.add_column(name, justify="right" if name == "change" else "left")
         for row in found.rows:
-            grid.add_row(*(Text(cell) for cell in as_cells(row)))
+            grid.add_row(*(Text(printable(cell)) for cell in as_cells(row)))
         console.print(grid)
     if found.no_pilot:
         what = ", ".join(found.no_pilot)

@@ -11,20 +11,29 @@ from pathlib import Path
 
 import dagster as dg
 
-from influence_assets.personas.frameworks import IMPORT_PREFIX
+from influence_assets.personas.frameworks import IMPORT_PREFIX, framework_files
 from influence_assets.project import Project, find_root
+from resources.errors import InputError
+from resources.keys import key_problem
 
 
 def framework_keys(data: Path) -> list[str]:
-    """Slugs of all frameworks: file stems of `data/frameworks/*.yaml`, then folders of `data/imports/`."""
-    own = sorted(path.stem for path in (data / "frameworks").glob("*.yaml"))
+    """Slugs of all frameworks: file stems of `data/frameworks/*.yaml`, then folders of `data/imports/`.
+
+    Raises `InputError` for a name that cannot be a partition key, as `family_keys` does.
+    """
+    own = list(framework_files(data / "frameworks"))
     imported = sorted(path.name for path in (data / "imports").glob(f"{IMPORT_PREFIX}*") if path.is_dir())
     return own + imported
 
 
 def family_keys(data: Path) -> list[str]:
     """Environment families: folders of `data/environments/` that hold a `family.yaml`."""
-    return sorted(path.parent.name for path in (data / "environments").glob("*/family.yaml"))
+    folders = sorted(path.parent for path in (data / "environments").glob("*/family.yaml"))
+    for folder in folders:
+        if problem := key_problem(folder.name):
+            raise InputError(f"the folder's name {problem}", place=folder, value=folder.name, fix="rename the folder")
+    return [folder.name for folder in folders]
 
 
 PROJECT = Project(find_root())

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from resources.asking import Progress as Callback
+from resources.errors import printable
 
 # The command line's bars; None inside Dagster's own processes, where progress goes to the run's log.
 _BARS: ContextVar[Progress | None] = ContextVar("_BARS", default=None)
@@ -33,7 +34,7 @@ LOG_EVERY_S = 10.0
 def terminal_bars(console: Console) -> Iterator[Progress]:
     """Within this block every `reporter` draws a bar on the console."""
     columns = (
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -60,7 +61,7 @@ def reporter(label: str, log: Callable[[str], None]) -> Callback:
     """A callback for (done, total): a bar under `terminal_bars`, else a log line at most every ten seconds."""
     bars = _BARS.get()
     if bars is not None:
-        task = bars.add_task(label, total=None)
+        task = bars.add_task(printable(label), total=None)
         return lambda done, total: bars.update(task, completed=done, total=total)
     last = time.monotonic()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 import warnings
@@ -31,10 +32,16 @@ from influence_assets.watching import observe_now
 from influence_assets.workers import run_parts
 from resources.errors import InputError
 
+# Dagster puts the folder into a URL unquoted: its records would land in another folder, or nowhere.
+_NOT_IN_A_HOME = re.compile(r"\?|%[0-9A-Fa-f]{2}")
+
 
 def prepare_home(project: Project) -> Path:
     """Dagster's home inside the project, with our settings; `DAGSTER_HOME` points there from now on."""
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(project.home)))
+    if found := _NOT_IN_A_HOME.search(str(home.resolve())):
+        fix = f"rename the folder that has {found[0]} in its name, or set DAGSTER_HOME to another one"
+        raise InputError("Dagster cannot keep its records here", field="DAGSTER_HOME", value=str(home), fix=fix)
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")

@@ -32,7 +32,7 @@ def print_query(warehouse: Warehouse, query: str) -> None:
 
 def grid(frame: pl.DataFrame) -> Grid:
     """A frame as a terminal table. Cells are text, never markup, and control characters are shown, not sent."""
-    table = Grid(*(Column(Text(name)) for name in frame.columns), header_style="bold")
+    table = Grid(*(Column(Text(_cell(name))) for name in frame.columns), header_style="bold")
     for row in frame.head(MAX_ROWS).iter_rows():
         table.add_row(*(Text(_cell(value), overflow="fold") for value in row))
     return table

@@ -33,7 +33,7 @@ class PersonaSettings(_Part):
 
     frameworks: tuple[str, ...] = Field(min_length=1)
     per_framework: int | None = Field(default=None, ge=2)
-    agree_per_persona: int = Field(default=30, ge=1, description="kept statements per persona and label")
+    agree_per_persona: int = Field(default=30, ge=1, le=10_000, description="kept statements per persona and label")
     statements_per_request: int = Field(default=5, ge=1, le=50)
     max_rounds: int = Field(default=6, ge=1, le=100)
     filters: FilterSettings = FilterSettings()
@@ -51,13 +51,13 @@ class SteerabilitySettings(_Part):
         "inferred_description",
     )
     n_steer: tuple[int, ...] = (4,)
-    repeats: int = Field(default=1, ge=1)
+    repeats: int = Field(default=1, ge=1, le=1_000)
     pairs: int | None = Field(
         default=None, ge=1, description="random tests per persona beside its own; all when absent"
     )
     test_per_persona: int | None = Field(default=None, ge=2, description="test statements per persona; all when absent")
     min_mass: float = Field(default=0.5, ge=0, le=1)
-    draws: int = Field(default=1000, ge=100)
+    draws: int = Field(default=1000, ge=100, le=1_000_000)
 
 
 class AutomationSettings(_Part):

@@ -23,7 +23,7 @@ import polars as pl
 from resources.errors import WarehouseError
 from resources.frames import typed_frame
 from resources.pointers import Pointer, shape_of
-from resources.sql import identifier, literal, literals, qualified
+from resources.sql import identifier, literal, literals, pattern, qualified
 from resources.tables import Column, Table
 
 STORAGE_VERSION = "v1.5.0"
@@ -152,7 +152,7 @@ def select_rows(contents: Contents, table: Table) -> str:
         return f"SELECT {columns} WHERE false"
     own = [f"CAST(r.{identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in table.columns]
     added = [f"f.{identifier(c.name)}" for c in shown_columns(table)[len(table.columns) :]]
-    paths = literals(contents.file(pointer) for pointer in landed)
+    paths = literals(pattern(contents.file(pointer)) for pointer in landed)
     # Files of an older shape lack columns: those are NULL there.
     older = any(pointer.shape != shape_of(table) for pointer in landed)
     rows = f"read_parquet({paths}, hive_partitioning = false, union_by_name = {str(older).lower()})"
@@ -176,10 +176,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFra
     columns = ", ".join(f"{identifier(column.name)} {column.type}" for column in table.columns)
     connection.execute(f"CREATE TABLE {qualified(table.name)} ({columns})")
     # Through a file, because handing a frame over in memory imports pyarrow: half a second in every new process.
-    handed = beside.with_suffix(".rows")
+    handed = beside.with_name(f"{beside.name}.rows")
     try:
         frame.write_parquet(handed)
-        connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM read_parquet({literal(str(handed))})")
+        rows = f"read_parquet({literal(pattern(str(handed)))}, hive_partitioning = false)"
+        connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM {rows}")
     finally:
         handed.unlink(missing_ok=True)
     connection.execute(_comments("TABLE", qualified(table.name), table, table.columns))

@@ -31,7 +31,7 @@ class InputError(InfluenceError):
         where = f"{self.place}: " if self.place else ""
         field = f"{_shortened(self.field)}: " if self.field else ""
         value = "" if self.value is None else f" (got {one_line(self.value)})"
-        return _printable(f"{where}{field}{self.problem}{value}; {self.fix}")
+        return printable(f"{where}{field}{self.problem}{value}; {self.fix}")
 
 
 class BudgetError(InfluenceError):
@@ -46,9 +46,14 @@ def _shortened(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _printable(text: str) -> str:
-    # Fields and fixes quote what people wrote, which may hold line breaks or a terminal's control characters.
+def printable(text: str) -> str:
+    """The text on one line, for a terminal: what people and models wrote may hold line breaks or control characters."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """`printable`, with the line breaks kept."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def one_line(value: object, limit: int = 80) -> str:

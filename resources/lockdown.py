@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 
 from resources.errors import WarehouseError
-from resources.sql import literal, literals
+from resources.sql import literal, literals, pattern
 
 _BATCH_ROWS = 10_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
@@ -29,7 +29,8 @@ def locked(catalogue: Path, spill: Path) -> duckdb.DuckDBPyConnection:
     try:
         paths = [path for (path,) in connection.execute("SELECT path FROM _catalog.files").fetchall()]
         for setting in (
-            f"allowed_paths = {literals(paths)}",
+            # DuckDB asks first for what a view names, and then for the file that this finds.
+            f"allowed_paths = {literals({*paths, *map(pattern, paths)})}",
             f"temp_directory = {literal(str(spill))}",
             "python_enable_replacements = false",
             "autoinstall_known_extensions = false",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from resources.errors import InputError
+from resources.keys import key_problem
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
 
@@ -62,6 +63,13 @@ class ModelEntry(BaseModel):
         default=False, description="true, or what the study's `training` is overridden with for this model"
     )
     schedule: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_key(cls, name: str) -> str:
+        if problem := key_problem(name):
+            raise ValueError(f"{problem}; give the model another name")
+        return name
 
     @model_validator(mode="after")
     def _fields_fit_provider(self) -> ModelEntry:

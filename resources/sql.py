@@ -23,6 +23,14 @@ def literal(text: str) -> str:
     return "'" + _carried(text).replace("'", "''") + "'"
 
 
+def pattern(path: str) -> str:
+    """The pattern that fits a file's path alone, for `read_parquet` and its like.
+
+    They take `*` and `[` for patterns: a path that also fits a file in the folder beside it would bring its rows too.
+    """
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
 def literals(texts: Iterable[str]) -> str:
     """Strings as an SQL list."""
     return "[" + ", ".join(map(literal, texts)) + "]"

@@ -48,7 +48,7 @@ def _compose(path: Path) -> yaml.Node | None:
         _refuse_bombs(path, text)
         return yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
-        raise _syntax(path, error) from None
+        raise _syntax(path, text, error) from None
 
 
 def _text(path: Path) -> str:
@@ -63,8 +63,8 @@ def _text(path: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        bad = raw[error.start : error.start + 8]
-        raise InputError("is not UTF-8", place=path, value=bad, fix="save it as UTF-8") from None
+        bad, line = raw[error.start : error.start + 8], raw[: error.start].count(b"\n") + 1
+        raise InputError("is not UTF-8", place=f"{path}:{line}", value=bad, fix="save it as UTF-8") from None
 
 
 def _refuse_bombs(path: Path, text: str) -> None:
@@ -80,9 +80,12 @@ def _refuse_bombs(path: Path, text: str) -> None:
             raise InputError(f"is nested more than {MAX_DEPTH} deep", place=place, fix="flatten it")
 
 
-def _syntax(path: Path, error: yaml.YAMLError) -> InputError:
+def _syntax(path: Path, text: str, error: yaml.YAMLError) -> InputError:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    place = f"{path}:{mark.line + 1}" if mark else str(path)
+    line = mark.line + 1 if mark else None
+    if isinstance(error, yaml.reader.ReaderError):  # a character that YAML does not allow, by its place in bytes
+        line = text.encode()[: error.position].count(b"\n") + 1
+    place = f"{path}:{line}" if line else str(path)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return InputError(f"is not YAML: {problem}", place=place, fix="mend the syntax (indentation, quotes, colons)")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
+from tests.scale import scaled
 from tests.servers.scripted import Script, ScriptedServer
 
 
@@ -30,5 +31,5 @@ def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
 
 
 # How long an example takes says something about the machine, not about the law.
-hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.register_profile("laws", deadline=None, max_examples=scaled(100, 1000))
 hypothesis.settings.load_profile("laws")

@@ -50,7 +50,9 @@ class FeaturesSettings(_Part):
     """The design of the features family."""
 
     backgrounds: tuple[str, ...] = Field(default=("traits",), description="files of data/backgrounds")
-    biographies: int = Field(default=0, ge=0, description="generated biographies, each with one long-term keyword set")
+    biographies: int = Field(
+        default=0, ge=0, le=1_000_000, description="generated biographies, each with one long-term keyword set"
+    )
     trait_items: tuple[str, ...] = Field(default=("english",), description="folders of data/trait_items")
     side_effects: tuple[str, ...] = Field(default=("english",), description="folders of data/side_effects")
     patterns: str | None = Field(default=None, description="pattern file with explanations of the SAE's latents")
@@ -63,7 +65,7 @@ class FeaturesSettings(_Part):
     directions: tuple[str, ...] = Field(default=(), description="direction methods; the default ones when empty")
     steering: SteeringSettings = SteeringSettings()
     min_mass: float = Field(default=0.5, ge=0, le=1)
-    draws: int = Field(default=1000, ge=100)
+    draws: int = Field(default=1000, ge=100, le=1_000_000)
 
     @field_validator("iterations")
     @classmethod

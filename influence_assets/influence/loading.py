@@ -110,7 +110,7 @@ class _Tree:
 def _read(path: Path) -> _Tree:
     values, lines = read_tree(path)
     if not isinstance(values, dict):
-        raise InputError("is not a list of fields with values", place=path, fix="write `field: value` lines")
+        raise InputError("is not a list of fields with values", place=f"{path}:1", fix="write `field: value` lines")
     for name in ("name", "family"):
         if name in values:
             place = f"{path}:{line_of(lines, (name,))}"
@@ -159,7 +159,9 @@ def _states(path: Path, environment: Environment) -> tuple[InitialState, ...]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", place=path, fix="mend the file or its rights") from None
     except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8", place=path, value=error.object[error.start :][:8], fix="save it so") from None
+        at = error.object.count(b"\n", 0, error.start) + 1
+        bad = error.object[error.start :][:8]
+        raise InputError("is not UTF-8", place=f"{path}:{at}", value=bad, fix="save it so") from None
     found: dict[str, InitialState] = {}
     # Only a line feed ends a line: other separators may stand inside of texts.
     for number, line in enumerate(text.split("\n"), start=1):

@@ -11,6 +11,9 @@ from influence_assets.influence.environments import UserKind
 from influence_assets.influence.training.trainer import TrainingSettings
 from resources.yamlfiles import problem_at
 
+MAX_CONVERSATIONS = 1_000_000
+"""Training conversations per environment and iteration: far above any study, far below what cannot even be counted."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,15 +31,22 @@ class RolloutSettings(_Part):
     """Which conversations are held."""
 
     choice: Choice = Choice.SEQUENTIAL
-    states: int = Field(default=8, ge=1, description="training states per environment and iteration")
-    samples: int = Field(default=4, ge=1, description="conversations per training state")
+    states: int = Field(default=8, ge=1, le=10_000, description="training states per environment and iteration")
+    samples: int = Field(default=4, ge=1, le=10_000, description="conversations per training state")
     eval_states: int | None = Field(default=None, ge=1, description="held-out states per environment; all when absent")
-    eval_samples: int = Field(default=1, ge=1, description="conversations per held-out state")
+    eval_samples: int = Field(default=1, ge=1, le=10_000, description="conversations per held-out state")
     kinds: dict[UserKind, float] = Field(
         default_factory=dict, description="shares of user kinds among training states; equal when empty"
     )
     max_turns: int | None = Field(default=None, ge=1, le=50, description="in place of each environment's own limit")
     control: bool = Field(default=True, description="stance probes against a control agent and a placebo")
+
+    @model_validator(mode="after")
+    def _can_be_held(self) -> RolloutSettings:
+        if self.states * self.samples > MAX_CONVERSATIONS:
+            problem = f"with {self.states} states is above {MAX_CONVERSATIONS:,} conversations per environment"
+            raise problem_at(("samples",), problem, value=self.samples, fix="lower one of them")
+        return self
 
     @model_validator(mode="after")
     def _kinds_are_shares(self) -> RolloutSettings:
@@ -98,4 +108,4 @@ class InfluenceSettings(_Part):
     static: StaticSettings | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
     min_mass: float = Field(default=0.5, ge=0, le=1)
-    draws: int = Field(default=1000, ge=100)
+    draws: int = Field(default=1000, ge=100, le=1_000_000)

@@ -23,7 +23,7 @@ class JointSettings(BaseModel):
         default="difference_in_means", description="method of features.directions that is projected on"
     )
     items: int | None = Field(default=6, ge=2, description="held-out items per trait; all when absent")
-    draws: int = Field(default=1000, ge=100)
+    draws: int = Field(default=1000, ge=100, le=1_000_000)
 
     @field_validator("methods")
     @classmethod

@@ -15,14 +15,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from influence_assets.personas.ids import persona_id
 from resources.errors import InputError
+from resources.keys import key_problem
 from resources.yamlfiles import load_yaml, problem_at, read_tree
 
 # Longest texts, in characters: far above anything sensible, far below what would hurt a prompt or a table.
 MAX_NAME, MAX_PROSE = 5_000, 20_000
 # Slugs with this prefix belong to imported benchmarks.
 IMPORT_PREFIX = "imported_"
-# Dagster refuses partition keys that hold one of these.
-_NOT_IN_A_KEY = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
 
 
 def _not_blank(text: str) -> str:
@@ -137,16 +136,29 @@ def load_frameworks(folder: Path) -> dict[str, Framework]:
     """
     if not folder.is_dir():
         raise InputError("is not a folder", place=folder, fix="create it with one YAML file per framework")
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix == ".yaml" and not path.name.startswith(".")]
-    files = {_slug(path): path for path in paths}
+    files = framework_files(folder)
     frameworks = {slug: load_framework(path) for slug, path in files.items()}
     _refuse_shared_ids({files[slug]: framework for slug, framework in frameworks.items()})
     return frameworks
 
 
+def framework_files(folder: Path) -> dict[str, Path]:
+    """The framework files of a folder by slug, in slug order, unread; hidden files, as editors leave them, are none.
+
+    Raises `InputError` where a file name cannot be a partition key.
+    """
+    paths = [path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith(".")]
+    return dict(sorted((_slug(path), path) for path in paths))
+
+
 def aspects_of(framework: Framework, default_path: Path) -> tuple[str, ...]:
     """The framework's own aspects of life, or those of the file at `default_path`, in order."""
-    return framework.aspects or load_yaml(default_path, Aspects).aspects
+    return framework.aspects or load_aspects(default_path)
+
+
+def load_aspects(path: Path) -> tuple[str, ...]:
+    """The aspects of life of `data/aspects.yaml`, in order; raises `InputError`."""
+    return load_yaml(path, Aspects).aspects
 
 
 def _place(path: Path, at: tuple[str | int, ...]) -> str:
@@ -154,7 +166,7 @@ def _place(path: Path, at: tuple[str | int, ...]) -> str:
 
 
 def _slug(path: Path) -> str:
-    if any(part in path.stem for part in _NOT_IN_A_KEY) or not path.stem.isprintable():
+    if key_problem(path.stem) or not path.stem.isprintable():
         raise InputError("the file name cannot be a partition key", place=path, value=path.stem, fix="rename the file")
     if path.stem.startswith(IMPORT_PREFIX):
         fix = f"rename the file; the prefix {IMPORT_PREFIX} marks imported benchmarks"

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from tests.projects import command, environment
+from tests.servers.sockets import listening
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -45,6 +46,7 @@ def dagster(project: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/server_info"), project / "ui.log")
+        assert listening(server.pid) == {("127.0.0.1", port)}, "on loopback alone, and on nothing else"
         yield url
     finally:
         os.killpg(server.pid, signal.SIGINT)

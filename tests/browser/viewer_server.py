@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.projects import command, environment
+from tests.servers.sockets import listening
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -76,6 +77,7 @@ def serving(project: Path, *options: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_healthy(url, project / "viewer.log")
+        assert listening(server.pid) == {("127.0.0.1", port)}, "on loopback alone, and on nothing else"
         yield url
     finally:
         os.killpg(server.pid, signal.SIGTERM)

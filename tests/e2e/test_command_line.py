@@ -9,8 +9,6 @@ import duckdb
 import pytest
 import yaml
 
-from tests.servers.scripted import Answer, Asked
-
 
 @pytest.fixture
 def materialized(project: Path, influence) -> Path:
@@ -138,38 +136,6 @@ def test_a_missing_upstream_is_said_plainly(influence) -> None:
     done = influence("run", "steerability_matrix", check=False)
     assert done.returncode == 2, done.stderr
     assert "has not been materialized yet" in " ".join(done.stderr.split())
-
-
-def refuse(asked: Asked) -> Answer:
-    """A server that does not know the key, and says it back."""
-    message = f"bad key {asked.headers.get('authorization', '')}"
-    return Answer(json.dumps({"error": {"message": message}}).encode(), status=401)
-
-
-def test_no_key_reaches_a_file(project: Path, influence, scripted_server, monkeypatch: pytest.MonkeyPatch) -> None:
-    canary = "sk-canary-5b1f9d2e"
-    monkeypatch.setenv("CANARY_SECRET", canary)
-    server = scripted_server(refuse)
-    far = {
-        "name": "far",
-        "provider": "openai",
-        "model": "m",
-        "base_url": server.openai_url,
-        "api_key_env": "CANARY_SECRET",
-    }
-    models = project / "data" / "models.yaml"
-    models.write_text(yaml.safe_dump({"models": [*yaml.safe_load(models.read_text())["models"], far]}))
-    influence("run", "group:personas")
-    influence("run", "group:steerability", "--model", "far", check=False)
-    assert any(canary in asked.headers.get("authorization", "") for asked in server.calls)
-    for path in project.rglob("*"):
-        if path.is_file():
-            assert canary.encode() not in path.read_bytes(), path
-    with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as connection:
-        statuses = connection.execute(
-            "SELECT DISTINCT status FROM steerability.responses WHERE model = 'far' AND estimator <> 'reference'"
-        ).fetchall()
-    assert statuses == [("gave_up",)]
 
 
 def test_rows_are_json_clean(materialized: Path) -> None:

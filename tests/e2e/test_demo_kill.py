@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from tests.projects import command, environment
+from tests.scale import scaled
 
-pytestmark = pytest.mark.timeout(900)  # five demos, on machines that have other work too
+pytestmark = pytest.mark.timeout(scaled(900, 3600))  # five demos and more, on machines that have other work too
 
-KILLS = int(os.environ.get("INFLUENCE_KILLS", "3"))
+KILLS = scaled(3, 30)
 
 
 def content(project: Path) -> dict[str, str]:
@@ -42,20 +43,24 @@ def start(project: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command("demo"), cwd=project, env=environment(project), stdout=log, stderr=log)
 
 
-def test_killed_demo_ends_like_an_uninterrupted_one(project: Path, tmp_path_factory) -> None:
+def test_killed_demo_ends_like_an_uninterrupted_one(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
+) -> None:
     untouched = tmp_path_factory.mktemp("untouched")
     subprocess.run(["cp", "-r", str(project / "data"), str(untouched)], check=True)
     began = time.monotonic()
     assert start(untouched).wait(timeout=240) == 0, (untouched / "demo.log").read_text()
     duration = time.monotonic() - began
 
-    moments = random.Random(int(os.environ.get("INFLUENCE_KILL_SEED", "7")))
+    moments = random.Random(7)
+    kills = 0
     for _ in range(KILLS):
         process = start(project)
         time.sleep(moments.uniform(0.1, 0.9) * duration)
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        kills += process.wait(timeout=30) == -signal.SIGKILL
     assert start(project).wait(timeout=240) == 0, (project / "demo.log").read_text()
 
     assert content(project) == content(untouched)
     assert asked_twice(project) == []
+    record_property("kills", kills)

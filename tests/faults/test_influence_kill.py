@@ -3,7 +3,6 @@ other moment. The rerun ends with the same bytes and pays no request twice."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -11,14 +10,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from tests.e2e.influence_projects import ORGANISM, SELECTION, build, landed, paid_twice, rows
 from tests.projects import command, environment
+from tests.scale import LONG, scaled
 
-MORE_KILLS = int(os.environ.get("INFLUENCE_KILLS", "0"))
+MORE_KILLS = scaled(0, 30)
 """Kills at random moments, beside those at the named ones."""
 
 PATIENCE_S = 200
 Moment = Callable[[Path], bool]
+EVERYTHING = """
+    SELECT model, count(*) FROM influence.turns GROUP BY 1
+    UNION ALL SELECT table_name, sum(rows) FROM _catalog.files GROUP BY 1 ORDER BY 1
+"""
 
 MOMENTS: dict[str, Moment] = {
     "in the first rollout": lambda data: any((data / "progress").glob("*-0-*/log.jsonl")),
@@ -26,6 +33,8 @@ MOMENTS: dict[str, Moment] = {
     "when training is over": lambda data: any((data / "checkpoints").glob("*/adapter/adapter_model.safetensors")),
     "in the next rollout": lambda data: any((data / "progress").glob("*-1-*/log.jsonl")),
 }
+CHOSEN = list(MOMENTS) if LONG else ["in training", "in the next rollout"]
+"""The others are tested alone: a rollout by test_rollout_kill.py, adapters that are there by their hashes."""
 
 
 def start(project: Path) -> subprocess.Popen[bytes]:
@@ -56,20 +65,34 @@ def killed(project: Path, moment: Moment) -> bool:
     return process.wait(timeout=30) == -signal.SIGKILL
 
 
+def kill_at_random_times(project: Path, duration: float) -> int:
+    """How many of these found the run still at work."""
+    rng, kills = random.Random(7), 0
+    for _ in range(MORE_KILLS):
+        until = time.monotonic() + rng.uniform(0.05, 0.9) * duration
+        kills += killed(project, lambda _, until=until: time.monotonic() > until)  # type: ignore[misc]
+    return kills
+
+
 def fresh(root: Path) -> Path:
     return build(root, {"expert": ORGANISM | {"trainable": True}})
 
 
-def test_a_killed_loop_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.timeout(scaled(300, 1800))
+def test_a_killed_loop_ends_like_an_uninterrupted_one(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     whole, project = fresh(tmp_path / "whole"), fresh(tmp_path / "killed")
     duration = ends_well(whole)
-    for name, moment in MOMENTS.items():
-        assert killed(project, moment), f"not killed {name}"
-    rng = random.Random(int(os.environ.get("INFLUENCE_KILL_SEED", "7")))
-    for _ in range(MORE_KILLS):
-        until = time.monotonic() + rng.uniform(0.05, 0.9) * duration
-        killed(project, lambda _, until=until: time.monotonic() > until)  # type: ignore[misc]
-    ends_well(project)
+    for name in CHOSEN:
+        assert killed(project, MOMENTS[name]), f"not killed {name}"
+    with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as reader:
+        before = reader.execute(EVERYTHING).fetchall()
+        kills = len(CHOSEN) + kill_at_random_times(project, duration)
+        ends_well(project)
+        assert reader.execute(EVERYTHING).fetchall() == before, "what an open reader sees stays as it was"
+    assert rows(project, EVERYTHING) != before
+    record_property("kills", kills)
     assert landed(project) == landed(whole)
     assert paid_twice(project) == []
     questions = "SELECT count(DISTINCT request_id) FROM ledger.requests"

@@ -10,7 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.killed_rollout import CONCURRENCY, ROOT
+from tests.scale import scaled
 from tests.servers.scripted import Script, ScriptedServer
 
 sys.path.insert(0, str(ROOT / "tests" / "influence"))
@@ -19,6 +22,7 @@ from rollout_world import unit, world
 Server = Callable[[Script], ScriptedServer]
 IN_FLIGHT = 2 * CONCURRENCY
 """What the rollout hands on at a time; what waits for its commit is among it."""
+SEAMS = ("after reply", "before commit", "after commit")
 
 
 def run(server: ScriptedServer, folder: Path, seam: str = "", nth: int = 0) -> int:
@@ -27,20 +31,23 @@ def run(server: ScriptedServer, folder: Path, seam: str = "", nth: int = 0) -> i
     return subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=60).returncode
 
 
-def test_killed_again_and_again_a_rollout_ends_with_the_same_rows(scripted_server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(scaled(1, 15)))
+def test_killed_again_and_again_a_rollout_ends_with_the_same_rows(
+    scripted_server: Server, tmp_path: Path, record_property: Callable[[str, object], None], seed: int
+) -> None:
     server = scripted_server(world(delay=lambda asked: 0.002 + 0.004 * unit(asked)))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
     assert run(server, whole) == 0
     needed = len(server.calls)
-    rng = random.Random(0)
-    seams = ("after reply", "before commit", "after commit")
-    for seam in seams:
+    rng = random.Random(seed)
+    for seam in SEAMS:
         assert run(server, killed, seam, rng.randrange(1, needed // 8)) == -signal.SIGKILL
     assert run(server, killed) == 0
     assert (killed / "rows.txt").read_text() == (whole / "rows.txt").read_text()
     again = len(server.calls) - needed
-    assert needed <= again <= needed + len(seams) * IN_FLIGHT
+    assert needed <= again <= needed + len(SEAMS) * IN_FLIGHT
     assert run(server, killed) == 0
     assert len(server.calls) - needed == again, "a finished rollout asks nothing"
+    record_property("kills", len(SEAMS))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -14,9 +16,12 @@ import pytest
 from warehouse_process import ROWS, TABLE, land
 
 from resources.warehouse import SEAMS, Warehouse
+from tests.scale import scaled
 
 SCRIPT = Path(__file__).parent / "warehouse_process.py"
 PROJECT = SCRIPT.parents[2]
+Record = Callable[[str, object], None]
+TIMES_S = [0.013, 0.11, *(random.Random(4).uniform(0.0, 0.3) for _ in range(scaled(0, 58)))]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
@@ -32,7 +37,7 @@ def published(folder: Path) -> list[tuple[str, str, int]]:
         return connection.execute(query).fetchall()
 
 
-def test_a_kill_at_any_seam_loses_nothing(tmp_path: Path) -> None:
+def test_a_kill_at_any_seam_loses_nothing(tmp_path: Path, record_property: Record) -> None:
     folders = {seam: tmp_path / seam for seam in SEAMS}
     for folder in folders.values():
         warehouse = Warehouse(folder, (TABLE,))
@@ -45,6 +50,7 @@ def test_a_kill_at_any_seam_loses_nothing(tmp_path: Path) -> None:
         assert process.returncode == -signal.SIGKILL, (seam, errors)
     for seam, folder in folders.items():
         _check_recovery(seam, folder)
+    record_property("kills", len(SEAMS))
 
 
 def _check_recovery(seam: str, folder: Path) -> None:
@@ -66,8 +72,8 @@ def _check_recovery(seam: str, folder: Path) -> None:
     assert len([*again.path.parent.iterdir()]) == 2, seam
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.013, 0.05, 0.11])
-def test_a_kill_at_any_time_leaves_whole_partitions(tmp_path: Path, after_s: float) -> None:
+@pytest.mark.parametrize("after_s", TIMES_S)
+def test_a_kill_at_any_time_leaves_whole_partitions(tmp_path: Path, after_s: float, record_property: Record) -> None:
     process = start("endless", tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline() == "0\n"
@@ -83,3 +89,35 @@ def test_a_kill_at_any_time_leaves_whole_partitions(tmp_path: Path, after_s: flo
     land(warehouse, "m0", "after")
     warehouse.publish()
     assert ("m0", "after", ROWS) in published(tmp_path)
+    record_property("kills", 1)
+
+
+FORMS = ["duckdb", "parquet", "csv"] * scaled(1, 10)
+
+
+@pytest.mark.parametrize(("number", "form"), list(enumerate(FORMS)))
+def test_a_kill_in_an_export_leaves_whole_exports(
+    tmp_path: Path, number: int, form: str, record_property: Record
+) -> None:
+    warehouse = Warehouse(tmp_path, (TABLE,))
+    for model in ("a", "b", "c"):
+        land(warehouse, model, "x")
+    warehouse.publish()
+    out = tmp_path / "out"
+    out.mkdir()
+    process = start("exporter", tmp_path, form)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "0\n"
+    time.sleep(random.Random(number).uniform(0.0, 0.2))
+    process.kill()
+    process.communicate(timeout=60)
+    # What a killed export leaves beside says by its name that it is none.
+    whole = [path for path in out.iterdir() if ".exporting" not in path.name]
+    assert whole
+    for path in whole:
+        with duckdb.connect(str(path) if form == "duckdb" else ":memory:", read_only=form == "duckdb") as connection:
+            table = "lab.numbers" if form == "duckdb" else f"'{path}/lab.numbers.{form}'"
+            query = f"SELECT model, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
+            assert connection.execute(query).fetchall() == [("a", ROWS), ("b", ROWS), ("c", ROWS)]
+    warehouse.export(tmp_path / "again", "parquet")
+    record_property("kills", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from resources.export import Format
 from resources.tables import Column, Table
 from resources.warehouse import Landed, Provenance, Warehouse
 
@@ -59,6 +61,15 @@ def endless(folder: str) -> None:
         step += 1
 
 
+def exporter(folder: str, form: Format) -> None:
+    """Export again and again until killed, a file over the last one or a folder beside it; says which is done."""
+    warehouse = Warehouse(Path(folder), (TABLE,))
+    for step in itertools.count():
+        name = "all.duckdb" if form == "duckdb" else f"{form}-{step}"
+        warehouse.export(Path(folder) / "out" / name, form)
+        print(step, flush=True)
+
+
 def writer(folder: str, name: str, partitions: str) -> None:
     """Land partitions of its own; after every fifth, replace one that all writers replace, and publish."""
     warehouse = Warehouse(Path(folder), (TABLE,))
@@ -99,4 +110,5 @@ def reader(folder: str, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    {"killed": killed, "endless": endless, "writer": writer, "reader": reader}[sys.argv[1]](*sys.argv[2:])
+    roles = {"killed": killed, "endless": endless, "exporter": exporter, "writer": writer, "reader": reader}
+    roles[sys.argv[1]](*sys.argv[2:])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from influence_assets.features.sae_training import train_sae
 from resources.errors import InputError
 from resources.registry import SaeSource
 from tests.features.sae_cases import WIDTH, tiny_chats, tiny_gpt2, tiny_job, tiny_model
+from tests.scale import scaled
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARSE = {
@@ -121,24 +123,30 @@ def test_the_size_of_activations_changes_nothing_but_the_size(tmp_path: Path) ->
         assert other.unexplained == pytest.approx(point.unexplained, rel=0.02)
 
 
-def test_a_killed_training_ends_with_the_same_weights(model: PreTrainedModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [11, 1, 3, 4, 8, 12, 15, 16, 18, 19][: scaled(1, 10)])
+def test_a_killed_training_ends_with_the_same_weights(
+    model: PreTrainedModel, tmp_path: Path, step: int, record_property: Callable[[str, object], None]
+) -> None:
     whole = train_sae(model, tiny_job(tmp_path / "whole", architecture="batchtopk"))
     killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.features.killed_sae_training", str(killed), "11"]
+    command = [sys.executable, "-m", "tests.features.killed_sae_training", str(killed), str(step)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=250)
     assert ended.returncode == -signal.SIGKILL
     assert not (killed / "sae_weights.safetensors").exists()
-    assert [path.name for path in (killed / "checkpoints").glob("step-*")] == ["step-9"]
+    kept = step // 3 * 3
+    found = [path.name for path in (killed / "checkpoints").glob("step-*")]
+    assert found == ([f"step-{kept}"] if kept else [])
     steps: list[int] = []
     job = tiny_job(killed, architecture="batchtopk", checkpoint_every=3)
     resumed = train_sae(model, job, lambda done, _total: steps.append(done))
-    assert steps[0] == 10, "it goes on from the last checkpoint"
+    assert steps[0] == kept + 1, "it goes on from the last checkpoint"
     assert (resumed.sha256, resumed.log) == (whole.sha256, whole.log)
     assert not (killed / "checkpoints").exists()
     steps.clear()
     assert train_sae(model, job, lambda done, _total: steps.append(done)) == resumed
     assert steps == [], "a finished training is not run again"
+    record_property("kills", 1)
 
 
 def test_a_directory_belongs_to_one_job(model: PreTrainedModel, tmp_path: Path) -> None:
