@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
+from tests.servers.postgres import Postgres, binaries
 from tests.servers.scripted import Script, ScriptedServer
 
 
@@ -27,6 +28,17 @@ def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A Postgres server on loopback; each test takes databases of its own."""
+    if binaries() is None:
+        pytest.skip("no Postgres server is installed: apt-get install postgresql")
+    pytest.importorskip("psycopg2", reason="the extra [cluster] is not installed: pip install -e '.[cluster]'")
+    server = Postgres()
+    yield server
+    server.close()
 
 
 # How long an example takes says something about the machine, not about the law.
