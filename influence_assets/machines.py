@@ -6,6 +6,7 @@ never written in the file; the environment holds them, and libpq's own means (PG
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -98,6 +99,14 @@ class ExecutorSettings(_Part):
         fitting: Mapping[str, StepResources] = self.steps
         found = (wanted for pattern, wanted in fitting.items() if fnmatchcase(asset, pattern))
         return next(found, StepResources(num_cpus=1))
+
+
+def step_tags(executor: ExecutorSettings, asset: str) -> dict[str, str]:
+    """The tags of an asset's step that tell Ray what it needs; none where Ray does not run it."""
+    if executor.kind != "ray":
+        return {}
+    wanted = executor.resources_of(asset).model_dump(exclude_none=True, exclude_defaults=True)
+    return {"dagster-ray/config": json.dumps(wanted, sort_keys=True)}
 
 
 def from_environment(variable: str, field: str) -> str:

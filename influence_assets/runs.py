@@ -21,6 +21,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from rich.console import Console
 
+from influence_assets import records
 from influence_assets.one_run import Outcome, Part, run_part
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.progress import terminal_bars
@@ -38,6 +39,7 @@ def prepare_home(project: Project) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    records.follow(home / "dagster.yaml", project.study.records)
     return home
 
 
