@@ -58,7 +58,10 @@ class Project:
 
     @property
     def cache_path(self) -> Path:
-        return self.data / "cache" / "replies.sqlite"
+        """The reply cache. It must lie on a disk of this machine (docs/cluster.md); `INFLUENCE_CACHE` says where, when
+        the project's folder does not."""
+        named = os.environ.get("INFLUENCE_CACHE")
+        return Path(named).resolve() if named else self.data / "cache" / "replies.sqlite"
 
     @property
     def prompts(self) -> Path:

@@ -110,5 +110,6 @@ class _LostStepsAgain(StepDelegatingExecutor):
         """Called where a step's health check failed: its own errors come as events of the step."""
         lost = known_state.get_retry_state().get_attempt_count(step_context.step.key)
         if lost < self._lost_at_most:
-            return DagsterEvent.step_retry_event(step_context, StepRetryData(error=err_info, seconds_to_wait=None))
+            again = StepRetryData(error=err_info, seconds_to_wait=None)  # type: ignore[no-untyped-call]
+            return DagsterEvent.step_retry_event(step_context, again)
         return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)

@@ -23,12 +23,13 @@ def binaries() -> Path | None:
 
 
 class Postgres:
-    """A running server. `stop` and `start` are a restart; what was committed is there again."""
+    """A running server. `stop` and `start` are a restart; what was committed is there again. `durable` survives a power
+    cut as well, as a server that was installed does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         found = binaries()
         assert found is not None
-        self._bin = found
+        self._bin, self._durable = found, durable
         # Not below pytest's folder, which other users may not enter: the server refuses to run as root.
         self._folder = Path(tempfile.mkdtemp(prefix="influence-postgres-"))
         self._user = _unprivileged()
