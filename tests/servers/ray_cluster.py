@@ -11,13 +11,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 RAY = Path(sys.executable).with_name("ray")
-READY_S = 60
+READY_S = 120
 
 
 class RayCluster:
@@ -38,11 +38,12 @@ class RayCluster:
         self.address = f"http://127.0.0.1:{dashboard}"
         head = ("--head", "--num-cpus=0", f"--port={self._gcs}", "--include-dashboard=true")
         self._start("head", *head, "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}")
-        self._wait()
+        self._wait_for(self._answers)
 
     def start(self, name: str, cpus: int = 1) -> None:
-        """A worker node; its steps can be told by the resource of its name."""
-        self._start(name, f"--address=127.0.0.1:{self._gcs}", f"--num-cpus={cpus}", f'--resources={{"{name}": 1}}')
+        """A worker node with so many cores; returns when it takes work."""
+        self._start(name, f"--address=127.0.0.1:{self._gcs}", f"--num-cpus={cpus}")
+        self._wait_for(lambda: "Ray runtime started" in (self._folder / f"{name}.log").read_text())
 
     def kill(self, name: str) -> None:
         """SIGKILL the node and all that it runs."""
@@ -85,16 +86,21 @@ class RayCluster:
                 start_new_session=True,
             )
 
-    def _wait(self) -> None:
-        """Until the job server answers."""
+    def _wait_for(self, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + READY_S
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.address}/api/version", timeout=2).close()
-                return
-            except (urllib.error.URLError, OSError):
-                assert time.monotonic() < end, self.said()
-                time.sleep(0.2)
+        while not ready():
+            dead = [name for name, node in self._nodes.items() if node.poll() is not None]
+            assert not dead, self.said()
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        """Whether the job server does."""
+        try:
+            urllib.request.urlopen(f"{self.address}/api/version", timeout=2).close()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
 
 
 def _free_port() -> int:
