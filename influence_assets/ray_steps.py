@@ -2,7 +2,8 @@
 
 dagster-ray submits and watches the jobs. What is added: a step whose worker was lost is tried again, as often as the
 study says, while a step that failed by itself (a budget, a bad file) stays failed and is left to a person. What a lost
-step had paid for is in the reply cache, so the next try asks only for the rest.
+step had paid for is in the reply cache, so the next try asks only for the rest. And a run whose cluster is gone as a
+whole ends, instead of waiting for it for ever.
 
 Each machine of the cluster needs this package, the project under the same path, and in the environment of its Ray
 process whatever keys and URLs the study names: they are not sent along, since Ray shows a job's environment to all.
@@ -11,7 +12,8 @@ process whatever keys and URLs the study names: they are not sent along, since R
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,7 +21,12 @@ from dagster._core.definitions.executor_definition import multiple_process_execu
 from dagster._core.events import DagsterEvent
 from dagster._core.execution.plan.objects import StepRetryData
 from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.step_delegating import StepDelegatingExecutor
+from dagster._core.executor.step_delegating import (
+    CheckStepHealthResult,
+    StepDelegatingExecutor,
+    StepHandler,
+    StepHandlerContext,
+)
 
 from influence_assets.machines import ExecutorSettings
 from influence_assets.project import Project
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 HEALTH_EVERY_S = 5
+SILENT_S = 120.0
+"""A cluster that has not answered for so long is gone."""
 
 
 def ray_executor(project: Project) -> dg.ExecutorDefinition:
@@ -52,7 +61,7 @@ def ray_executor(project: Project) -> dg.ExecutorDefinition:
             memory=None,
             resources=None,
         )
-        return _LostStepsAgain(handler, settings.retries)
+        return _LostStepsAgain(_Bounded(handler), settings.retries)
 
     return ray
 
@@ -92,12 +101,42 @@ def _environment(project: Project) -> Mapping[str, str]:
     }
 
 
+class _Bounded(StepHandler):
+    """A step handler that calls a step lost when its cluster has not answered for a while."""
+
+    def __init__(self, handler: StepHandler) -> None:
+        self._handler = handler
+        self._silent_since: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self._handler.name
+
+    def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        return self._handler.launch_step(step_handler_context)
+
+    def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        return self._handler.terminate_step(step_handler_context)
+
+    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
+        try:
+            found = self._handler.check_step_health(step_handler_context)
+        except OSError as error:  # what the client raises when it cannot reach the job server
+            now = time.monotonic()
+            self._silent_since = self._silent_since or now
+            if now - self._silent_since < SILENT_S:
+                return CheckStepHealthResult.healthy()
+            return CheckStepHealthResult.unhealthy(f"the cluster has not answered for {SILENT_S:g} s ({error})")
+        self._silent_since = None
+        return found
+
+
 class _LostStepsAgain(StepDelegatingExecutor):
     """Dagster's executor of steps elsewhere, in which losing the worker is no failure of the step."""
 
-    def __init__(self, handler: object, lost_at_most: int) -> None:
+    def __init__(self, handler: StepHandler, lost_at_most: int) -> None:
         super().__init__(
-            handler,  # type: ignore[arg-type]
+            handler,
             retries=RetryMode.ENABLED,
             check_step_health_interval_seconds=HEALTH_EVERY_S,
             should_verify_step=True,

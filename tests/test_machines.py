@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler
 
+from influence_assets import ray_steps
 from influence_assets.machines import ExecutorSettings, StepResources, step_tags
 from influence_assets.study import load_study
 from tests.projects import CHECKOUT, COPIED
@@ -70,3 +72,37 @@ print([name for name in ("ray", "dagster_ray", "torch", "psycopg2") if name in s
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ['ray {"num_gpus": 1.0}', "[]"]
+
+
+class _Cluster(StepHandler):
+    """A cluster that answers as long as it is `there`."""
+
+    there, name = True, "cluster"
+
+    def launch_step(self, step_handler_context):
+        raise NotImplementedError
+
+    def terminate_step(self, step_handler_context):
+        raise NotImplementedError
+
+    def check_step_health(self, step_handler_context):
+        if not self.there:
+            raise ConnectionError("refused")
+        return CheckStepHealthResult.healthy()
+
+
+def test_a_cluster_that_is_gone_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(ray_steps.time, "monotonic", lambda: now[0])
+    cluster = _Cluster()
+    bounded = ray_steps._Bounded(cluster)
+
+    def healthy(after_s: float, there: bool) -> bool:
+        now[0] += after_s
+        cluster.there = there
+        return bounded.check_step_health(None).is_healthy  # type: ignore[arg-type]
+
+    assert [healthy(5, True), healthy(5, False), healthy(ray_steps.SILENT_S - 1, False)] == [True] * 3
+    assert healthy(1, True), "it was back in time"
+    assert healthy(5, False)
+    assert not healthy(ray_steps.SILENT_S, False)
