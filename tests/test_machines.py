@@ -85,7 +85,7 @@ class _Cluster(StepHandler):
     def terminate_step(self, step_handler_context):
         raise NotImplementedError
 
-    def check_step_health(self, step_handler_context):
+    def check_step_health(self, step_handler_context):  # noqa: ARG002
         if not self.there:
             raise ConnectionError("refused")
         return CheckStepHealthResult.healthy()
