@@ -47,7 +47,7 @@ $(VENV)/installed-viewer: $(VENV)/installed
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -e '.[test,dg,inspect,viewer]'
+	$(PIP) -e '.[test,dg,inspect,viewer,cluster]'
 	@touch $@
 
 clean:

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "client_overhead": "CPU per call with all bookkeeping against the bare SDK (target: <= 1.5x)",
     "cache_million": "Reply cache with 1 M entries (target: p99 < 2 ms)",
     "warehouse_write": "Writing 1 M rows against a raw write (target: <= 1.3x)",
+    "lake_landing": "Landing rows in a DuckLake against files",
     "matrix_scores": "Scores of a 100 x 100 matrix with 1,000 draws (target: < 5 s)",
     "prefix_sharing": "Matrix of a 30 M-parameter model (targets: >= 12x, >= 7x, tokens <= 1.15 x unique)",
     "local_generation": "Joined decoding against lock-step batches (target: >= 1.5x)",

@@ -197,21 +197,23 @@ def viewer(port: int, host: str, live: bool) -> None:
 
 @main.command()
 @click.argument("query", required=False)
-def sql(query: str | None) -> None:
+@click.option("--as-of", "as_of", metavar="RUN", help="The tables as they were after this run (DuckLake only).")
+def sql(query: str | None, as_of: str | None) -> None:
     """Ask the published tables; without a query, a shell.
 
     \b
     influence sql "SELECT method, value FROM steerability.summary WHERE score = 'sensitivity'"
     influence sql "SHOW ALL TABLES"
     influence sql "DESCRIBE influence.metrics"
+    influence sql --as-of 1c9a7f52 "FROM steerability.summary"
     """
     from influence_assets.shell import print_query, shell
 
     warehouse = open_project().warehouse
     if query is None:
-        shell(warehouse)
+        shell(warehouse, as_of)
     else:
-        print_query(warehouse, query)
+        print_query(warehouse, query, as_of)
 
 
 @main.group()
@@ -236,7 +238,8 @@ def publish() -> None:
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["duckdb", "parquet", "csv"]), default="duckdb", show_default=True)
-def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
+@click.option("--as-of", "as_of", metavar="RUN", help="The tables as they were after this run (DuckLake only).")
+def export(file: Path, form: Literal["duckdb", "parquet", "csv"], as_of: str | None) -> None:
     """Copy all tables into one file or folder.
 
     One self-contained DuckDB file, or a folder of Parquet or CSV files.
@@ -246,7 +249,7 @@ def export(file: Path, form: Literal["duckdb", "parquet", "csv"]) -> None:
     influence db export study-parquet --format parquet
     """
     with busy("copying tables"):
-        open_project().warehouse.export(file, form)
+        open_project().warehouse.export(file, form, as_of=as_of)
     click.echo(file)
 
 

@@ -30,8 +30,16 @@ def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
         sensors=[watching.edited_files, reruns],
         schedules=[schedules.nightly()],
         resources=resources if resources is not None else {"project": ProjectResource(root=str(PROJECT.root))},
-        executor=dg.in_process_executor,
+        executor=_executor(),
     )
+
+
+def _executor() -> dg.ExecutorDefinition:
+    if PROJECT.study.executor.kind == "in_process":
+        return dg.in_process_executor
+    from influence_assets.ray_steps import ray_executor
+
+    return ray_executor(PROJECT)
 
 
 defs = build_defs()

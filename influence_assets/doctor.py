@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from influence_assets.doctor_files import read_all
+from influence_assets.doctor_machines import examine_machines
 from influence_assets.landing import package_versions
 from influence_assets.project import Project
 from resources.errors import InputError, printable
@@ -44,7 +45,7 @@ def examine(project: Project, console: Console) -> int:
 
 
 def findings(project: Project) -> Iterator[Finding]:
-    """Versions, disk, GPU, study and models, data files, roles and keys, in this order."""
+    """Versions, disk, GPU, study and models, data files, machines, roles and keys, in this order."""
     yield Finding(True, f"Python {sys.version.split()[0]}, " + ", ".join(f"{n} {v}" for n, v in package_versions()))
     yield from _wrong_versions()
     yield _disk(project)
@@ -58,6 +59,7 @@ def findings(project: Project) -> Iterator[Finding]:
     in_data = ", ".join(f"{n} {what}" for what, n in counts.items())
     yield Finding(True, f"study {study.name}; in data/: {in_data}")
     yield from (Finding(False, complaint) for complaint in complaints)
+    yield from (Finding(good, text) for good, text in examine_machines(project))
     yield from _roles(project)
     for entry in registry.models:
         yield _model(project, entry)

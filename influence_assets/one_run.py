@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._utils.interrupts import capture_interrupts
 
 from resources.errors import BudgetError, InputError
 
@@ -31,7 +36,9 @@ class Outcome:
 
 
 def run_part(definitions: dg.Definitions, instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> Outcome:
-    """One run, in this process."""
+    """One run, by the executor that the study names."""
+    if definitions.executor is not dg.in_process_executor:
+        return _outcome(part, _elsewhere(instance, part, tags))
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         run_config=_QUIET,
         instance=instance,
@@ -43,7 +50,26 @@ def run_part(definitions: dg.Definitions, instance: dg.DagsterInstance, part: Pa
     return _outcome(part, result)
 
 
-def _outcome(part: Part, result: dg.ExecuteInProcessResult) -> Outcome:
+def _elsewhere(instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> dg.JobExecutionResult:
+    """One run whose steps other processes execute; they load the project's definitions anew."""
+    definitions = ReconstructableRepository(
+        ModuleCodePointer("influence_assets.definitions", "defs"),
+        executable_path=sys.executable,
+        entry_point=[sys.executable, "-m", "dagster"],
+    )
+    # Ctrl-C reaches the executor, which stops the steps wherever they run.
+    with capture_interrupts():
+        return dg.execute_job(
+            definitions.get_reconstructable_job(IMPLICIT_ASSET_JOB_NAME),
+            instance=instance,
+            run_config=_QUIET,
+            tags={**tags, "dagster/partition": part.partition},
+            asset_selection=list(part.assets),
+            raise_on_error=False,
+        )
+
+
+def _outcome(part: Part, result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> Outcome:
     if result.success:
         return Outcome(part, result.run_id)
     for event in result.all_events:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from influence_assets.homes import open_warehouse
 from influence_assets.study import Study, load_study
-from influence_assets.tables import ALL_TABLES, MACROS
 from resources.content import Json
 from resources.errors import InputError
-from resources.pointers import Pointer
+from resources.pointers import Pointer, partition_id
 from resources.registry import Registry, load_registry
 from resources.tables import Table
 from resources.warehouse import Warehouse
@@ -58,7 +58,10 @@ class Project:
 
     @property
     def cache_path(self) -> Path:
-        return self.data / "cache" / "replies.sqlite"
+        """The reply cache. It must lie on a disk of this machine (docs/cluster.md); `INFLUENCE_CACHE` says where, when
+        the project's folder does not."""
+        named = os.environ.get("INFLUENCE_CACHE")
+        return Path(named).resolve() if named else self.data / "cache" / "replies.sqlite"
 
     @property
     def prompts(self) -> Path:
@@ -74,7 +77,7 @@ class Project:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.data, ALL_TABLES, MACROS)
+        return open_warehouse(self.root, self.study.storage)
 
     def pointer(self, table: Table, partition: Mapping[str, str]) -> Pointer | None:
         """What a partition of a table holds now."""
@@ -91,7 +94,7 @@ class Snapshot(Project):
     """A project at one moment: what has been looked at once is not looked at again."""
 
     @cached_property
-    def _pointers(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Pointer | None]:
+    def _pointers(self) -> dict[str, dict[str, Pointer]]:
         return {}
 
     @cached_property
@@ -99,10 +102,10 @@ class Snapshot(Project):
         return {}
 
     def pointer(self, table: Table, partition: Mapping[str, str]) -> Pointer | None:
-        key = (table.name, tuple(partition.items()))
-        if key not in self._pointers:
-            self._pointers[key] = super().pointer(table, partition)
-        return self._pointers[key]
+        if table.name not in self._pointers:  # all of a table at once: it is asked for many of its partitions
+            held = self.warehouse.pointers(table)
+            self._pointers[table.name] = {partition_id(pointer.partition): pointer for pointer in held}
+        return self._pointers[table.name].get(partition_id(partition))
 
     def identity(self, model: str) -> Json:
         if model not in self._identities:

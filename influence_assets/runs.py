@@ -22,6 +22,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from rich.console import Console
 
+from influence_assets import records
 from influence_assets.one_run import Outcome, Part, run_part
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.progress import terminal_bars
@@ -45,6 +46,7 @@ def prepare_home(project: Project) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    records.follow(home / "dagster.yaml", project.study.records)
     return home
 
 
@@ -107,6 +109,7 @@ def run(
     id when none were left.
     """
     home = prepare_home(project)
+    _ = project.warehouse  # where its home has changed, rows are brought over now, before steps elsewhere ask for them
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
     with quiet_instance(home) as instance, terminal_bars(console):

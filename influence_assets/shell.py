@@ -15,10 +15,11 @@ from resources.warehouse import Warehouse
 MAX_ROWS = 100
 
 
-def print_query(warehouse: Warehouse, query: str) -> None:
-    """Run one query and print its rows; a query that cannot be run is an `InputError`."""
+def print_query(warehouse: Warehouse, query: str, as_of: str | None = None) -> None:
+    """Run one query, on the tables as they were after the run `as_of` where that is given, and print its rows; a query
+    that cannot be run is an `InputError`."""
     try:
-        frame = warehouse.query(query)
+        frame = warehouse.query(query, as_of=as_of)
     except (duckdb.Error, WarehouseError) as error:
         what = " ".join(str(error).split())
         raise InputError(what, field="query", fix="SHOW ALL TABLES and DESCRIBE list what there is") from None
@@ -45,7 +46,7 @@ def _cell(value: object) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def shell(warehouse: Warehouse) -> None:
+def shell(warehouse: Warehouse, as_of: str | None = None) -> None:
     """Read queries line by line, each ended by a semicolon, until the input ends."""
     console = Console()
     console.print("Tables: [bold]SHOW ALL TABLES;[/bold]  a table's columns: [bold]DESCRIBE name;[/bold]  end: Ctrl-D")
@@ -60,6 +61,6 @@ def shell(warehouse: Warehouse) -> None:
         if line.rstrip().endswith(";"):
             query, lines = "\n".join(lines), []
             try:
-                print_query(warehouse, query)
+                print_query(warehouse, query, as_of)
             except InputError as error:
                 console.print(Text(str(error), style="red"))

@@ -20,6 +20,7 @@ import polars as pl
 
 from influence_assets import automation, landing, lineage
 from influence_assets.interrupts import stop_if_interrupted
+from influence_assets.machines import step_tags
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, PROJECT
 from influence_assets.project import ProjectResource
 from influence_assets.recipes import WRITERS, Asks, Files, Recipe, remember
@@ -84,6 +85,7 @@ def landed(
             code_version=version,
             automation_condition=automation.condition(recipe, PROJECT.study.automation),
             kinds={"duckdb", "parquet", *kinds},
+            op_tags=step_tags(PROJECT.study.executor, key.path[-1]),
             owners=["team:influence-assets"],
             metadata=landing.table_metadata([one.table for one in recipe.writes]),
             check_specs=[

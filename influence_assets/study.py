@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
 from influence_assets.joint.settings import JointSettings
+from influence_assets.machines import ExecutorSettings, RecordsSettings, StorageSettings
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
 
@@ -87,6 +88,9 @@ class Study(_Part):
     roles: dict[Role, tuple[str, ...]] = Field(default_factory=dict)
     budget_usd: float | None = Field(default=None, ge=0)
     automation: AutomationSettings = AutomationSettings()
+    storage: StorageSettings = StorageSettings()
+    records: RecordsSettings = RecordsSettings()
+    executor: ExecutorSettings = ExecutorSettings()
     personas: PersonaSettings
     steerability: SteerabilitySettings = SteerabilitySettings()
     influence: InfluenceSettings = InfluenceSettings()
@@ -97,6 +101,11 @@ class Study(_Part):
     @classmethod
     def _one_word_is_enough(cls, given: object) -> object:
         return {"costly": given} if isinstance(given, bool) else given
+
+    @field_validator("storage", "records", "executor", mode="before")
+    @classmethod
+    def _so_it_is_here(cls, given: object) -> object:
+        return {"kind": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> Study:

@@ -84,20 +84,12 @@ PUBLICATION = Table(
 
 @dataclass(frozen=True)
 class Contents:
-    """What a catalogue shows: the tables, the SQL files with macros, the landed partitions, where the files lie."""
+    """What a catalogue shows: the tables, the SQL files with macros, the landed partitions with their files."""
 
     root: Path
     tables: Sequence[Table]
     macros: Sequence[Path]
     pointers: Mapping[str, Sequence[Pointer]]
-
-    def file(self, pointer: Pointer) -> str:
-        return file_of(self.root, pointer.table, pointer.data_version)
-
-
-def file_of(root: Path, table: str, data_version: str) -> str:
-    """Where the rows of a data version lie."""
-    return f"{root}/warehouse/files/{table}/{data_version}.parquet"
 
 
 def shown_columns(table: Table) -> tuple[Column, ...]:
@@ -152,7 +144,7 @@ def select_rows(contents: Contents, table: Table) -> str:
         return f"SELECT {columns} WHERE false"
     own = [f"CAST(r.{identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in table.columns]
     added = [f"f.{identifier(c.name)}" for c in shown_columns(table)[len(table.columns) :]]
-    paths = literals(pattern(contents.file(pointer)) for pointer in landed)
+    paths = literals(pattern(pointer.file) for pointer in landed)
     # Files of an older shape lack columns: those are NULL there.
     older = any(pointer.shape != shape_of(table) for pointer in landed)
     rows = f"read_parquet({paths}, hive_partitioning = false, union_by_name = {str(older).lower()})"
@@ -191,7 +183,7 @@ def _file_rows(contents: Contents) -> list[dict[str, object]]:
         {
             "table_name": pointer.table,
             "partition": dict(pointer.partition),
-            "path": contents.file(pointer),
+            "path": pointer.file,
             "rows": pointer.rows,
             "data_version": pointer.data_version,
             "run_id": pointer.run_id,

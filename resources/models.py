@@ -26,7 +26,7 @@ from resources.errors import InputError
 from resources.ledger import Origin
 from resources.messages import OptionProbabilities, Reply, Request
 from resources.questions import ChoiceQuestion, Question, TextQuestion, choice_question, text_question
-from resources.registry import ModelEntry, Registry
+from resources.registry import ModelEntry, ProviderName, Registry
 from resources.writer import Seam
 
 __all__ = ["Event", "ModelLayer", "Settings", "identity_of", "open_models"]
@@ -159,6 +159,13 @@ class ModelLayer:
         await self._ask_missing(questions, missing, answers, report)
         return [answers[index] for index in range(len(questions))]
 
+    def _as_sent(self, model: str, questions: Sequence[Question[T]], indices: list[int]) -> list[int]:
+        """The order in which questions go out. To a server: those that begin alike one after the other, so that its
+        prefix cache still has what they share. The engine of this process finds common prefixes by itself."""
+        if self._registry[model].provider is ProviderName.LOCAL:
+            return indices
+        return sorted(indices, key=lambda index: _prompt(questions[index].request))
+
     async def _ask_missing(
         self, questions: Sequence[Question[T]], missing: Sequence[int], answers: dict[int, T], report: Progress
     ) -> None:
@@ -182,11 +189,17 @@ class ModelLayer:
             by_model.setdefault(questions[index].entry.name, []).append(index)
         async with asyncio.TaskGroup() as group:
             for name, indices in by_model.items():
-                waiting = iter(indices)
+                waiting = iter(self._as_sent(name, questions, indices))
                 for _ in range(min(len(indices), self._accounts.live(self._registry[name]))):
                     group.create_task(work(waiting))
         if failures:
             raise failures[0]
+
+
+def _prompt(request: Request) -> tuple[str, ...]:
+    """What a server's prefix cache goes by: the adapter, then the messages in turn."""
+    said = (part for message in request.messages for part in (message.role, message.content))
+    return (request.adapter or "", *said)
 
 
 def _silent(done: int, total: int) -> None:

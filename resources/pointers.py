@@ -39,7 +39,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """One landed partition. `shape` names the table's columns and types at the time of writing."""
+    """One landed partition. `shape` names the table's columns and types at the time of writing; `file` is the absolute
+    path of its rows, which the home that holds it says and which is not part of what is kept."""
 
     table: str
     partition: Mapping[str, str]
@@ -47,6 +48,7 @@ class Pointer:
     rows: int
     shape: str
     provenance: Provenance
+    file: str = ""
 
     @property
     def run_id(self) -> str:
@@ -65,7 +67,7 @@ class Pointer:
         return self.provenance.at
 
     def encoded(self) -> bytes:
-        """The pointer file's content: one line of JSON."""
+        """What is kept of it: one line of JSON."""
         return canonical(
             {
                 "table": self.table,
@@ -100,7 +102,7 @@ class Pointers:
         return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
 
     def _path(self, table: str, partition: Mapping[str, str]) -> Path:
-        return self.folder(table) / f"{sha256_of(dict(partition))}.json"
+        return self.folder(table) / f"{partition_id(partition)}.json"
 
     def load(self, table: str, partition: Mapping[str, str]) -> Pointer | None:
         """The pointer of one partition, or None when it never landed."""
@@ -143,8 +145,13 @@ class Pointers:
         return [decode(content, self.folder(table)) for content in self.contents(table)]
 
 
-def decode(content: bytes, place: Path) -> Pointer:
-    """A pointer file's content as a pointer; `WarehouseError` names the place when it is none."""
+def partition_id(partition: Mapping[str, str]) -> str:
+    """A partition's name wherever one is kept: a hash, so that any key is safe."""
+    return sha256_of(dict(partition))
+
+
+def decode(content: bytes | str, place: Path | str) -> Pointer:
+    """An encoded pointer; `WarehouseError` names the place when it is none."""
     try:
         found = json.loads(content)
         provenance = Provenance(

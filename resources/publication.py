@@ -17,13 +17,13 @@ from filelock import FileLock
 from resources import catalog, retention
 from resources.content import Json, canonical, sha256_of, sha256_of_files
 from resources.durable import move, scratch, sync, write_whole
-from resources.pointers import Pointers, decode
+from resources.home import Home
 from resources.tables import Table
 
 
 @dataclass(frozen=True)
 class _Last:
-    """The last publication: its turn, a hash of what had landed, of what was declared, and the file's stamp."""
+    """The last publication: its turn, a name for what had landed, a hash of what was declared, the file's stamp."""
 
     turn: int = -1
     landed: str = ""
@@ -39,7 +39,7 @@ class Publisher:
     folder: Path
     tables: Sequence[Table]
     macros: Sequence[Path]
-    pointers: Pointers
+    home: Home
     grace_s: float
     on_seam: Callable[[str], None]
 
@@ -52,11 +52,6 @@ class Publisher:
         return self.folder / "scratch"
 
     @property
-    def gate(self) -> Path:
-        """The lock file that writers hold together and the collector holds alone."""
-        return self.folder / "gate.lock"
-
-    @property
     def _turns(self) -> Path:
         """Counts publications as they begin."""
         return self.folder / "turns"
@@ -65,6 +60,11 @@ class Publisher:
     def _record(self) -> Path:
         """What was published last, and from where, so that an equal publication is skipped."""
         return self.folder / "published.json"
+
+    def prepare(self) -> None:
+        """Make the folders that publishing needs."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.home.prepare(self.tables)
 
     def publish(self) -> None:
         """Publish unless what has landed is published already, then collect superseded files.
@@ -82,29 +82,37 @@ class Publisher:
             if not (self._last().landed == landed and self.is_here()):
                 self._replace(contents)
             self._remember(turn + 1, landed)
-            retention.collect(
-                self.folder / "files",
-                self.scratch,
-                self.gate,
-                self.folder / "superseded.json",
-                self.grace_s,
-                self._used_files,
-            )
+            self.home.collect(self.grace_s)
+            for folder in {self.scratch, self.home.scratch}:
+                retention.sweep(folder)
 
     def is_here(self) -> bool:
         """Whether a catalogue of these tables and macros was published in the folder where it is now."""
         last = self._last()
         return (last.declared, last.stamp) == (self._declared, self._stamp())
 
+    def is_current(self) -> bool:
+        """Whether it also shows what has landed from other machines."""
+        state = self.home.state()
+        return self.is_here() and (state is None or state == self._last().landed)
+
     def contents(self) -> tuple[catalog.Contents, str]:
-        """What a catalogue of this moment shows, and a hash of what has landed."""
-        found = {table.name: self.pointers.contents(table.name) for table in self.tables}
-        pointers = {
-            name: [decode(content, self.pointers.folder(name)) for content in contents]
-            for name, contents in found.items()
-        }
-        landed = sha256_of({name: [content.decode() for content in contents] for name, contents in found.items()})
+        """What a catalogue of this moment shows, and a name for what has landed."""
+        pointers, landed = self.home.contents(self.tables)
         return catalog.Contents(self.root, self.tables, self.macros, pointers), landed
+
+    def past(self, run_id: str) -> tuple[catalog.Contents, Path]:
+        """What had landed when a run had ended, and a catalogue of that, which is removed some time later."""
+        pointers, state = self.home.past(self.tables, run_id)
+        contents = catalog.Contents(self.root, self.tables, self.macros, pointers)
+        folder = self.scratch / f"{state} {self._declared[:16]}"
+        path = folder / self.catalogue.name
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            beside = scratch(folder, ".duckdb")
+            catalog.build(beside, contents, self.catalogue.stem)
+            move(beside, path)
+        return contents, path
 
     def _replace(self, contents: catalog.Contents) -> None:
         beside = scratch(self.scratch, ".duckdb")
@@ -155,11 +163,3 @@ class Publisher:
             return _Last(**json.loads(self._record.read_bytes()))
         except FileNotFoundError:
             return _Last()
-
-    def _used_files(self) -> list[str]:
-        """Files that pointers name, of every table on disk: another version of the code may declare more tables."""
-        return [
-            f"{pointer.table}/{pointer.data_version}.parquet"
-            for table in self.pointers.tables()
-            for pointer in self.pointers.all(table)
-        ]

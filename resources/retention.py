@@ -8,6 +8,7 @@ either gone before the writer looks, and written anew, or pointed at before the 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from glob import glob
@@ -18,6 +19,9 @@ from resources.durable import alone, write_whole
 
 SCRATCH_AGE_S = 3600.0
 """Unfinished files of writers that died are removed after this time."""
+
+SPILL = "spill"
+"""The folder in the scratch folder that running queries may spill into."""
 
 
 def collect(
@@ -42,7 +46,6 @@ def collect(
                 del since[path]
     if since != before:
         write_whole(record, canonical(since), scratch_folder)
-    _sweep(scratch_folder, now - SCRATCH_AGE_S)
     return gone
 
 
@@ -54,10 +57,16 @@ def _remembered(record: Path) -> dict[str, float]:
     return {str(path): float(since) for path, since in found.items()}
 
 
-def _sweep(folder: Path, before: float) -> None:
-    for path in folder.iterdir():
+def sweep(scratch_folder: Path) -> None:
+    """Remove what writers that died left unfinished, and catalogues of the past that nobody looked at lately."""
+    before = time.time() - SCRATCH_AGE_S
+    for path in scratch_folder.iterdir():
         try:
-            if path.is_file() and path.stat().st_mtime < before:
+            if path.stat().st_mtime >= before:
+                continue
+            if path.is_file():
                 path.unlink()
+            elif path.name != SPILL:
+                shutil.rmtree(path)
         except FileNotFoundError:  # its writer has just finished with it
             continue

@@ -1,7 +1,8 @@
 """Rows on disk: many processes write, many read, none waits, and a partition is there whole or not at all.
 
-- A partition's rows are one immutable Parquet file, named by the hash of its content. That hash is the data version.
-- A one-line pointer file says which file a partition has now; moving it is one rename.
+- A partition's rows are one immutable Parquet file. The hash of its content is the data version.
+- A pointer says which file a partition has now. Where files and pointers lie, a home says: a folder (resources/home.py)
+  or a DuckLake that many machines share (resources/lake_home.py).
 - `publish` builds a DuckDB file of views over the exact current files and renames it into place. A client that holds
   the old one keeps reading the old files, which go after a grace period.
 A process may be killed at any moment; what it had not finished is not seen and is removed later.
@@ -19,14 +20,16 @@ from pathlib import Path
 
 import polars as pl
 
-from resources import catalog, lockdown
-from resources.durable import move, scratch, shared
+from resources import lockdown
+from resources.durable import scratch
 from resources.errors import WarehouseError, one_line
 from resources.export import Format, export_tables
 from resources.frames import conform, fitted, partition_values, schema_of, typed_frame
+from resources.home import FilesHome, Home
 from resources.parquet import write_hashed
-from resources.pointers import Pointer, Pointers, Provenance, shape_of
+from resources.pointers import Pointer, Provenance, shape_of
 from resources.publication import Publisher
+from resources.retention import SPILL
 from resources.tables import Table
 
 __all__ = ["SEAMS", "Landed", "Pointer", "Provenance", "Warehouse"]
@@ -53,7 +56,11 @@ class Landed:
 
 
 class Warehouse:
-    """The tables of one project. `root` is its data folder; `macros` are SQL files run in each published catalogue."""
+    """The tables of one project. `root` is its data folder; `macros` are SQL files run in each published catalogue.
+
+    `home` is where the rows lie, files below `root` when absent. `guard` is called before anything is written, and
+    raises where nothing may be.
+    """
 
     def __init__(
         self,
@@ -61,21 +68,20 @@ class Warehouse:
         tables: Sequence[Table],
         macros: Sequence[Path] = (),
         *,
+        home: Home | None = None,
+        guard: Callable[[], None] = lambda: None,
         grace_s: float = GRACE_S,
         on_seam: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.root = Path(root).absolute()
         self._tables = {table.name: table for table in tables}
-        self._on_seam = on_seam
+        self._on_seam, self._guard = on_seam, guard
         if "?" in str(self.root):
             raise WarehouseError(f"{self.root}: DuckDB takes a ? in a path for the start of a query; rename the folder")
         _check_declarations(tables)
         self._folder = self.root / "warehouse"
-        self._scratch = self._folder / "scratch"
-        self._pointers = Pointers(self._folder / "pointers", self._scratch)
-        self._publisher = Publisher(
-            self.root, self._folder, tuple(tables), tuple(macros), self._pointers, grace_s, on_seam
-        )
+        self._home = home or FilesHome(self._folder, on_seam)
+        self._publisher = Publisher(self.root, self._folder, tuple(tables), tuple(macros), self._home, grace_s, on_seam)
 
     @property
     def catalogue(self) -> Path:
@@ -100,11 +106,11 @@ class Warehouse:
         """
         declared = self._table(table)
         rows = conform(declared, partition, frame)
-        self._make_folders(declared)
-        before = self._pointers.load(declared.name, partition)
-        beside = scratch(self._scratch, ".parquet")
+        self._guard()
+        self._home.prepare((declared,))
+        before = self._home.load(declared, partition)
+        beside = scratch(self._home.scratch, ".parquet")
         version = write_hashed(rows, beside, lambda: self._on_seam("mid_write"))
-        path = self._file(declared.name, version)
         pointer = Pointer(
             table=declared.name,
             partition=dict(partition),
@@ -113,15 +119,7 @@ class Warehouse:
             shape=shape_of(declared),
             provenance=provenance,
         )
-        with shared(self._publisher.gate):
-            self._on_seam("before_rename")
-            if path.exists() and path.stat().st_size == beside.stat().st_size:
-                beside.unlink()
-            else:
-                move(beside, path)
-            self._on_seam("after_rename")
-            self._pointers.save(pointer)
-        self._on_seam("after_pointer")
+        path = Path(self._home.land(declared, pointer, beside).file)
         changed = before is None or before.data_version != version
         return Landed(declared.name, dict(partition), rows.height, version, path, changed)
 
@@ -146,7 +144,11 @@ class Warehouse:
         """What a partition holds now and where it came from; None when it never landed."""
         declared = self._table(table)
         partition_values(declared, partition)
-        return self._pointers.load(declared.name, partition)
+        return self._home.load(declared, partition)
+
+    def pointers(self, table: str | Table) -> list[Pointer]:
+        """What every landed partition of a table holds now, in no particular order."""
+        return self._home.all(self._table(table))
 
     def partitions(self, table: str | Table) -> list[dict[str, str]]:
         """The partitions that have landed, in the order of their values."""
@@ -159,7 +161,8 @@ class Warehouse:
         """Forget a partition; readers see that after `publish`. False when it never landed."""
         declared = self._table(table)
         partition_values(declared, partition)
-        return self._pointers.drop(declared.name, partition)
+        self._guard()
+        return self._home.drop(declared, partition)
 
     def publish(self) -> Path:
         """Bring `influence.duckdb` up to what has landed, and delete what has been superseded for long enough.
@@ -167,9 +170,14 @@ class Warehouse:
         Publications queue for a lock; one that finds that its rows have just been published by another returns at
         once. Open connections keep the catalogue that they opened.
         """
-        self._make_folders(*self.tables)
+        self._publisher.prepare()
         self._publisher.publish()
         return self.catalogue
+
+    def refresh(self) -> None:
+        """Publish where there is no catalogue yet, the folder has moved, or rows have landed from another machine."""
+        if not self._publisher.is_current():
+            self.publish()
 
     def query(
         self,
@@ -178,27 +186,35 @@ class Warehouse:
         *,
         timeout_s: float | None = None,
         max_rows: int | None = None,
+        as_of: str | None = None,
     ) -> pl.DataFrame:
         """One SELECT on the published catalogue, with nothing else in reach (resources/lockdown.py).
 
-        Publishes first where there is no catalogue yet or the folder has moved. Raises `WarehouseError` for another
-        kind of statement or a timeout, `duckdb.Error` for what DuckDB refuses.
+        `as_of` is the id of a run, or how it begins: the tables are then those of the moment when its last rows had
+        landed. Raises `WarehouseError` for another kind of statement or a timeout, `duckdb.Error` for what DuckDB
+        refuses, `InputError` for a run whose moment is not known.
         """
-        if not self._publisher.is_here():
-            self.publish()
-        with lockdown.locked(self.catalogue, self._scratch / "spill") as connection:
+        if as_of is None:
+            self.refresh()
+        catalogue = self.catalogue if as_of is None else self._publisher.past(as_of)[1]
+        with lockdown.locked(catalogue, self._publisher.scratch / SPILL) as connection:
             return lockdown.run_select(connection, sql, parameters or {}, timeout_s, max_rows)
 
-    def export(self, path: Path, form: Format = "duckdb", tables: Sequence[str] | None = None) -> Path:
+    def export(
+        self, path: Path, form: Format = "duckdb", tables: Sequence[str] | None = None, *, as_of: str | None = None
+    ) -> Path:
         """Tables (all when None) in one DuckDB file that needs nothing else, or as a folder of Parquet or CSV files.
 
-        SQL macros go with a file of all tables only, since they read tables.
+        SQL macros go with a file of all tables only, since they read tables. `as_of` is as in `query`.
         """
-        self.publish()
-        contents, _state = self._publisher.contents()
+        if as_of is None:
+            self.publish()
+            contents, catalogue = self._publisher.contents()[0], self.catalogue
+        else:
+            contents, catalogue = self._publisher.past(as_of)
         if tables is not None:
             contents = replace(contents, tables=[self._table(name) for name in tables], macros=())
-        return export_tables(contents, self.catalogue, Path(path), form)
+        return export_tables(contents, catalogue, Path(path), form)
 
     def _table(self, table: str | Table) -> Table:
         name = table if isinstance(table, str) else table.name
@@ -206,25 +222,16 @@ class Warehouse:
             raise WarehouseError(f"there is no table {one_line(name)}; declared are {', '.join(self._tables)}")
         return self._tables[name]
 
-    def _file(self, table: str, data_version: str) -> Path:
-        return Path(catalog.file_of(self.root, table, data_version))
-
-    def _make_folders(self, *tables: Table) -> None:
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        for table in tables:
-            self._file(table.name, "").parent.mkdir(parents=True, exist_ok=True)
-            self._pointers.folder(table.name).mkdir(parents=True, exist_ok=True)
-
     def _matching(self, table: Table, partition: Mapping[str, str]) -> list[Pointer]:
         if unknown := [name for name in partition if name not in table.partition]:
             raise WarehouseError(f"{table.name} is partitioned by {list(table.partition)}, not {one_line(unknown[0])}")
         if set(partition) == set(table.partition):
             partition_values(table, partition)
-            only = self._pointers.load(table.name, partition)
+            only = self._home.load(table, partition)
             return [only] if only else []
         found = [
             pointer
-            for pointer in self._pointers.all(table.name)
+            for pointer in self._home.all(table)
             if all(pointer.partition[name] == value for name, value in partition.items())
         ]
         numbers = {name for name in table.partition if table.column(name).type != "VARCHAR"}
@@ -240,7 +247,7 @@ class Warehouse:
         frames = [
             fitted(table, pl.read_parquet(files, glob=False, hive_partitioning=False))
             for _shape, group in groupby((p for p in pointers if p.rows), lambda pointer: pointer.shape)
-            if (files := [catalog.file_of(self.root, pointer.table, pointer.data_version) for pointer in group])
+            if (files := [pointer.file for pointer in group])
         ]
         return pl.concat(frames) if frames else typed_frame(table, [])
 

@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.scale import scaled
+from tests.servers.postgres import Postgres, binaries
 from tests.servers.scripted import Script, ScriptedServer
 
 
@@ -28,6 +29,17 @@ def scripted_server() -> Iterator[Callable[[Script], ScriptedServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A Postgres server on loopback; each test takes databases of its own."""
+    if binaries() is None:
+        pytest.skip("no Postgres server is installed: apt-get install postgresql")
+    pytest.importorskip("psycopg2", reason="the extra [cluster] is not installed: pip install -e '.[cluster]'")
+    server = Postgres()
+    yield server
+    server.close()
 
 
 # How long an example takes says something about the machine, not about the law.

@@ -43,11 +43,9 @@ class Store:
         self._kept = lru_cache(maxsize=_KEPT_ANSWERS)(self._read)
 
     def stamp(self) -> str:
-        """Names the publication that is there now; publishes an empty one where there is none."""
-        catalogue = self._warehouse.catalogue
-        if not catalogue.exists():
-            self._warehouse.publish()
-        stat = os.stat(catalogue)
+        """Names the publication that is there now; publishes first where there is none, or rows came from elsewhere."""
+        self._warehouse.refresh()
+        stat = os.stat(self._warehouse.catalogue)
         return f"{stat.st_ino}-{stat.st_mtime_ns}"
 
     def rows(self, name: str, **parameters: Value) -> pl.DataFrame:

@@ -27,6 +27,20 @@ TABLE = Table(
     key=("model", "n"),
 )
 ROWS = 20
+LAKE = "catalogue"
+"""The file in a warehouse's folder that says, where it is, that the rows lie in a DuckLake, and which."""
+
+
+def opened(folder: Path | str, on_seam: Callable[[str], None] = lambda _name: None) -> Warehouse:
+    """The warehouse of a folder, in the home that its file says."""
+    root = Path(folder)
+    if not (root / LAKE).exists():
+        return Warehouse(root, (TABLE,), on_seam=on_seam)
+    from resources.ducklake import Address
+    from resources.lake_home import LakeHome
+
+    home = LakeHome(Address((root / LAKE).read_text(), root / "lake"), (TABLE,))
+    return Warehouse(root, (TABLE,), home=home, on_seam=on_seam)
 
 
 def land(warehouse: Warehouse, model: str, mark: str) -> Landed:
@@ -45,14 +59,14 @@ def die_at(seam: str) -> Callable[[str], None]:
 
 def killed(folder: str, seam: str) -> None:
     """Land and publish one partition, and die at a seam."""
-    warehouse = Warehouse(Path(folder), (TABLE,), on_seam=die_at(seam))
+    warehouse = opened(folder, die_at(seam))
     land(warehouse, "m", "new")
     warehouse.publish()
 
 
 def endless(folder: str) -> None:
     """Land and publish until killed; says which step is done."""
-    warehouse = Warehouse(Path(folder), (TABLE,))
+    warehouse = opened(folder)
     step = 0
     while True:
         land(warehouse, f"m{step % 3}", f"step-{step}")
@@ -72,7 +86,7 @@ def exporter(folder: str, form: Format) -> None:
 
 def writer(folder: str, name: str, partitions: str) -> None:
     """Land partitions of its own; after every fifth, replace one that all writers replace, and publish."""
-    warehouse = Warehouse(Path(folder), (TABLE,))
+    warehouse = opened(folder)
     for number in range(int(partitions)):
         land(warehouse, f"{name}-{number:02d}", f"{name}/{number}")
         if number % 5 == 4:
