@@ -5,10 +5,12 @@ The new catalogue is built beside the old one and renamed over it; whoever holds
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,10 +25,11 @@ from resources.tables import Table
 
 @dataclass(frozen=True)
 class _Last:
-    """The last publication: its turn, a hash of what had landed, of what was declared, and the file's stamp."""
+    """The last publication: its turn, a hash of what had landed in each table, of what was declared, and the file's
+    stamp."""
 
     turn: int = -1
-    landed: str = ""
+    landed: Mapping[str, str] = field(default_factory=dict)
     declared: str = ""
     stamp: str = ""
 
@@ -79,8 +82,9 @@ class Publisher:
                 return
             self._begin(turn + 1)
             contents, landed = self.contents()
-            if not (self._last().landed == landed and self.is_here()):
-                self._replace(contents)
+            before = self._last().landed if self.is_here() else None
+            if before != landed:
+                self._replace(contents, landed, before)
             self._remember(turn + 1, landed)
             retention.collect(
                 self.folder / "files",
@@ -96,20 +100,25 @@ class Publisher:
         last = self._last()
         return (last.declared, last.stamp) == (self._declared, self._stamp())
 
-    def contents(self) -> tuple[catalog.Contents, str]:
-        """What a catalogue of this moment shows, and a hash of what has landed."""
+    def contents(self) -> tuple[catalog.Contents, dict[str, str]]:
+        """What a catalogue of this moment shows, and a hash of what has landed, by table."""
         found = {table.name: self.pointers.contents(table.name) for table in self.tables}
         pointers = {
             name: [decode(content, self.pointers.folder(name)) for content in contents]
             for name, contents in found.items()
         }
-        landed = sha256_of({name: [content.decode() for content in contents] for name, contents in found.items()})
+        landed = {name: sha256_of([content.decode() for content in contents]) for name, contents in found.items()}
         return catalog.Contents(self.root, self.tables, self.macros, pointers), landed
 
-    def _replace(self, contents: catalog.Contents) -> None:
-        beside = scratch(self.scratch, ".duckdb")
+    def _replace(self, contents: catalog.Contents, landed: Mapping[str, str], before: Mapping[str, str] | None) -> None:
+        """Publish `contents`; `before` is what had landed when the catalogue that is here was published, if one is."""
+        beside, stem = scratch(self.scratch, ".duckdb"), self.catalogue.stem
         try:
-            catalog.build(beside, contents, self.catalogue.stem, on_table=lambda: self.on_seam("mid_publish"))
+            if before is not None and self._copied(beside):
+                changed = [name for name in landed if landed[name] != before.get(name)]
+                catalog.update(beside, contents, stem, changed, on_table=lambda: self.on_seam("mid_publish"))
+            else:
+                catalog.build(beside, contents, stem, on_table=lambda: self.on_seam("mid_publish"))
             sync(beside)
             self.on_seam("before_publish_rename")
             # A client that opened the catalogue for writing leaves a log beside it, which would keep every later
@@ -120,6 +129,15 @@ class Publisher:
             log.unlink(missing_ok=True)
         finally:
             beside.unlink(missing_ok=True)
+
+    def _copied(self, beside: Path) -> bool:
+        """Copy the catalogue as it was published; False when somebody wrote to it or deleted it in between."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(self.catalogue, beside)
+        if self.is_here():
+            return True
+        beside.unlink(missing_ok=True)
+        return False
 
     def _begun(self) -> int:
         """How many publications have begun; 0 where that is not known."""
@@ -133,8 +151,8 @@ class Publisher:
         beside.write_text(str(turn))
         os.replace(beside, self._turns)
 
-    def _remember(self, turn: int, landed: str) -> None:
-        now: Json = {"turn": turn, "landed": landed, "declared": self._declared, "stamp": self._stamp()}
+    def _remember(self, turn: int, landed: Mapping[str, str]) -> None:
+        now: Json = {"turn": turn, "landed": dict(landed), "declared": self._declared, "stamp": self._stamp()}
         write_whole(self._record, canonical(now), self.scratch)
 
     @cached_property
