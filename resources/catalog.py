@@ -12,13 +12,13 @@ in the database's main schema, where `influence.turns` means them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from resources.errors import WarehouseError
 from resources.frames import typed_frame
@@ -29,7 +29,7 @@ from resources.tables import Column, Table
 STORAGE_VERSION = "v1.5.0"
 """Files stay readable by every DuckDB from this version on."""
 
-LAYOUT = 2
+LAYOUT = 3
 """Raise it when this module writes the same tables in another way, so that older catalogues are built anew."""
 
 PROVENANCE_COLUMNS = (
@@ -106,28 +106,64 @@ def build(
     `stem` is that of the name which the file will get. `on_table` is called after each table. Raises `WarehouseError`
     for a macro file that DuckDB refuses.
     """
+    with _opened(path, contents, stem, threads=None if copied else 1) as connection:
+        for schema in sorted({"_catalog", *(t.schema for t in contents.tables if t.schema.lower() != stem.lower())}):
+            connection.execute(f"CREATE SCHEMA {identifier(schema)}")
+        _create(connection, FILES, COLUMNS, PUBLICATION)
+        _fill(connection, FILES, _file_rows(contents, contents.tables), path)
+        _fill(connection, COLUMNS, _column_rows(contents.tables), path)
+        _fill(connection, PUBLICATION, [_publication(contents)], path)
+        _show(connection, contents, contents.tables, stem, "TABLE" if copied else "VIEW", on_table)
+        for macro in contents.macros:
+            _run_macro(connection, macro)
+
+
+def update(
+    path: Path, contents: Contents, stem: str, changed: Collection[str], *, on_table: Callable[[], None] = lambda: None
+) -> None:
+    """Make a copy of an earlier catalogue of views what `build` would write; much faster, since most views stay.
+
+    The earlier one was of the same root, tables and macros, and differed in what had landed in the tables `changed`.
+    """
+    tables = [table for table in contents.tables if table.name in changed]
+    with _opened(path, contents, stem, threads=1) as connection:
+        connection.execute(f"DELETE FROM _catalog.files WHERE table_name IN {literals(changed)}")
+        connection.execute("DELETE FROM _catalog.publication")
+        _fill(connection, FILES, _file_rows(contents, tables), path)
+        _fill(connection, PUBLICATION, [_publication(contents)], path)
+        _show(connection, contents, tables, stem, "VIEW", on_table)
+
+
+@contextmanager
+def _opened(path: Path, contents: Contents, stem: str, threads: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A transaction in the file, which is written whole at its end. Views are cheap to make with one thread; copying
+    rows is not."""
     schemas = {table.schema.lower() for table in contents.tables}
     # Macros are bound as they are made, and find the tables of the schema that the file's name stands for by that name.
     name = identifier(stem if stem.lower() in schemas else "catalogue")
-    # Views are cheap to make with one thread; copying the rows is not.
-    with duckdb.connect(config={} if copied else {"threads": 1}) as connection:
+    with duckdb.connect(config={} if threads is None else {"threads": threads}) as connection:
         connection.execute(f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION {literal(STORAGE_VERSION)})")
         connection.execute(f"USE {name}")
         connection.execute("BEGIN")
-        for schema in sorted({"_catalog", *(t.schema for t in contents.tables if t.schema.lower() != stem.lower())}):
-            connection.execute(f"CREATE SCHEMA {identifier(schema)}")
-        _own_tables(connection, contents, path)
-        for table in contents.tables:
-            kind = "TABLE" if copied else "VIEW"
-            place = placed(table, stem)
-            connection.execute(f"CREATE {kind} {place} AS {select_rows(contents, table)}")
-            connection.execute(_comments(kind, place, table, shown_columns(table)))
-            on_table()
-        for macro in contents.macros:
-            _run_macro(connection, macro)
+        yield connection
         connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute(f"DETACH {name}")
+
+
+def _show(
+    connection: duckdb.DuckDBPyConnection,
+    contents: Contents,
+    tables: Iterable[Table],
+    stem: str,
+    kind: str,
+    on_table: Callable[[], None],
+) -> None:
+    for table in tables:
+        place = placed(table, stem)
+        connection.execute(f"CREATE OR REPLACE {kind} {place} AS {select_rows(contents, table)}")
+        connection.execute(_comments(kind, place, table, shown_columns(table)))
+        on_table()
 
 
 def placed(table: Table, stem: str) -> str:
@@ -155,30 +191,31 @@ def select_rows(contents: Contents, table: Table) -> str:
     return f"SELECT {', '.join(own + added)} FROM {rows} AS r {join}"
 
 
-def _own_tables(connection: duckdb.DuckDBPyConnection, contents: Contents, beside: Path) -> None:
-    now = datetime.now(UTC)
-    version = duckdb.__version__
-    _fill(connection, FILES, typed_frame(FILES, _file_rows(contents)), beside)
-    _fill(connection, COLUMNS, typed_frame(COLUMNS, _column_rows(contents.tables)), beside)
-    publication = {"root": str(contents.root), "published_at": now, "duckdb_version": version}
-    _fill(connection, PUBLICATION, typed_frame(PUBLICATION, [publication]), beside)
+def _create(connection: duckdb.DuckDBPyConnection, *tables: Table) -> None:
+    for table in tables:
+        columns = ", ".join(f"{identifier(column.name)} {column.type}" for column in table.columns)
+        connection.execute(f"CREATE TABLE {qualified(table.name)} ({columns})")
+        connection.execute(_comments("TABLE", qualified(table.name), table, table.columns))
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, beside: Path) -> None:
-    columns = ", ".join(f"{identifier(column.name)} {column.type}" for column in table.columns)
-    connection.execute(f"CREATE TABLE {qualified(table.name)} ({columns})")
+def _fill(
+    connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[Mapping[str, object]], beside: Path
+) -> None:
     # Through a file, because handing a frame over in memory imports pyarrow: half a second in every new process.
     handed = beside.with_name(f"{beside.name}.rows")
     try:
-        frame.write_parquet(handed)
-        rows = f"read_parquet({literal(pattern(str(handed)))}, hive_partitioning = false)"
-        connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM {rows}")
+        typed_frame(table, rows).write_parquet(handed)
+        found = f"read_parquet({literal(pattern(str(handed)))}, hive_partitioning = false)"
+        connection.execute(f"INSERT INTO {qualified(table.name)} SELECT * FROM {found}")
     finally:
         handed.unlink(missing_ok=True)
-    connection.execute(_comments("TABLE", qualified(table.name), table, table.columns))
 
 
-def _file_rows(contents: Contents) -> list[dict[str, object]]:
+def _publication(contents: Contents) -> dict[str, object]:
+    return {"root": str(contents.root), "published_at": datetime.now(UTC), "duckdb_version": duckdb.__version__}
+
+
+def _file_rows(contents: Contents, tables: Iterable[Table]) -> list[dict[str, object]]:
     return [
         {
             "table_name": pointer.table,
@@ -191,7 +228,7 @@ def _file_rows(contents: Contents) -> list[dict[str, object]]:
             "inputs": pointer.inputs,
             "landed_at": pointer.at,
         }
-        for table in contents.tables
+        for table in tables
         for pointer in contents.pointers[table.name]
     ]
 

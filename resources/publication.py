@@ -5,10 +5,12 @@ The new catalogue is built beside the old one and renamed over it; whoever holds
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,10 +25,12 @@ from resources.tables import Table
 
 @dataclass(frozen=True)
 class _Last:
-    """The last publication: its turn, a name for what had landed, a hash of what was declared, the file's stamp."""
+    """The last publication: its turn, a name for what had landed, a hash of that by table, a hash of what was declared,
+    the file's stamp."""
 
     turn: int = -1
     landed: str = ""
+    by_table: Mapping[str, str] = field(default_factory=dict)
     declared: str = ""
     stamp: str = ""
 
@@ -79,9 +83,11 @@ class Publisher:
                 return
             self._begin(turn + 1)
             contents, landed = self.contents()
-            if not (self._last().landed == landed and self.is_here()):
-                self._replace(contents)
-            self._remember(turn + 1, landed)
+            by_table = {name: sha256_of([repr(one) for one in found]) for name, found in contents.pointers.items()}
+            last = self._last() if self.is_here() else None
+            if last is None or last.landed != landed:
+                self._replace(contents, by_table, None if last is None else last.by_table)
+            self._remember(turn + 1, landed, by_table)
             self.home.collect(self.grace_s)
             for folder in {self.scratch, self.home.scratch}:
                 retention.sweep(folder)
@@ -114,10 +120,17 @@ class Publisher:
             move(beside, path)
         return contents, path
 
-    def _replace(self, contents: catalog.Contents) -> None:
-        beside = scratch(self.scratch, ".duckdb")
+    def _replace(
+        self, contents: catalog.Contents, by_table: Mapping[str, str], before: Mapping[str, str] | None
+    ) -> None:
+        """Publish `contents`; `before` is what had landed when the catalogue that is here was published, if one is."""
+        beside, stem = scratch(self.scratch, ".duckdb"), self.catalogue.stem
         try:
-            catalog.build(beside, contents, self.catalogue.stem, on_table=lambda: self.on_seam("mid_publish"))
+            if before is not None and self._copied(beside):
+                changed = [name for name in by_table if by_table[name] != before.get(name)]
+                catalog.update(beside, contents, stem, changed, on_table=lambda: self.on_seam("mid_publish"))
+            else:
+                catalog.build(beside, contents, stem, on_table=lambda: self.on_seam("mid_publish"))
             sync(beside)
             self.on_seam("before_publish_rename")
             # A client that opened the catalogue for writing leaves a log beside it, which would keep every later
@@ -128,6 +141,15 @@ class Publisher:
             log.unlink(missing_ok=True)
         finally:
             beside.unlink(missing_ok=True)
+
+    def _copied(self, beside: Path) -> bool:
+        """Copy the catalogue as it was published; False when somebody wrote to it or deleted it in between."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(self.catalogue, beside)
+        if self.is_here():
+            return True
+        beside.unlink(missing_ok=True)
+        return False
 
     def _begun(self) -> int:
         """How many publications have begun; 0 where that is not known."""
@@ -141,8 +163,14 @@ class Publisher:
         beside.write_text(str(turn))
         os.replace(beside, self._turns)
 
-    def _remember(self, turn: int, landed: str) -> None:
-        now: Json = {"turn": turn, "landed": landed, "declared": self._declared, "stamp": self._stamp()}
+    def _remember(self, turn: int, landed: str, by_table: Mapping[str, str]) -> None:
+        now: Json = {
+            "turn": turn,
+            "landed": landed,
+            "by_table": dict(by_table),
+            "declared": self._declared,
+            "stamp": self._stamp(),
+        }
         write_whole(self._record, canonical(now), self.scratch)
 
     @cached_property

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import forked
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 COPIED = (
@@ -79,15 +81,7 @@ def influence(project: Path) -> Influence:
     """Runs the command line in the project and returns what it printed."""
 
     def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command(*arguments),
-            cwd=project,
-            env=environment(project),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        done = forked.run(arguments, cwd=project, env=environment(project), timeout=240)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -14,7 +14,8 @@ import dagster as dg
 import duckdb
 import yaml
 
-from tests.projects import CHECKOUT, COPIED, FEATURES, command, environment
+from tests import forked
+from tests.projects import CHECKOUT, COPIED, FEATURES, environment
 
 SELECTION = 'key:"influence/*"'
 ENVIRONMENTS = ("organism_health_vulnerable", "organism_health_ordinary")
@@ -80,15 +81,7 @@ def influence(
     project: Path, *arguments: str, check: bool = True, keys: Mapping[str, str] | None = None, timeout: float = 280
 ) -> subprocess.CompletedProcess[str]:
     """The command line in that project; `keys` are further environment variables."""
-    done = subprocess.run(
-        command(*arguments),
-        cwd=project,
-        env=environment(project) | dict(keys or {}),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = forked.run(arguments, cwd=project, env=environment(project) | dict(keys or {}), timeout=timeout)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 

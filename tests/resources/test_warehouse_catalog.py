@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resources.errors import InputError, WarehouseError
 from resources.tables import Column, Table
@@ -137,6 +140,68 @@ def test_nothing_new_is_not_published_again(warehouse: Warehouse) -> None:
     assert warehouse.catalogue.stat().st_mtime_ns > before.st_mtime_ns
     warehouse.catalogue.unlink()
     assert warehouse.publish().exists()
+
+
+def shown(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All that a catalogue holds, but for the moment when it was published."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        queries = {
+            "views": "SELECT schema_name, view_name, comment, sql FROM duckdb_views() WHERE NOT internal",
+            "tables": "SELECT schema_name, table_name, comment FROM duckdb_tables()",
+            "columns": "SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns()",
+            "macros": "SELECT function_name, macro_definition FROM duckdb_functions() WHERE NOT internal",
+            "files": "FROM _catalog.files",
+            "described": "FROM _catalog.columns",
+            "publication": "SELECT root, duckdb_version FROM _catalog.publication",
+            "matrix": "FROM steerability.matrix",
+            "runs": "FROM ledger.runs",
+        }
+        return {name: connection.execute(f"{query} ORDER BY ALL").fetchall() for name, query in queries.items()}
+
+
+ACT = st.tuples(st.sampled_from(["land", "run", "drop", "publish"]), st.sampled_from("mn"), st.integers(0, 2))
+
+
+@given(st.lists(ACT, max_size=8))
+@settings(max_examples=15)
+def test_a_catalogue_brought_up_to_date_is_the_one_that_is_built_anew(acts: list[tuple[str, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        macro = Path(folder) / "of_model.sql"
+        macro.write_text("CREATE MACRO of_model(m) AS TABLE SELECT * FROM steerability.matrix WHERE model = m")
+        warehouse = Warehouse(Path(folder) / "data", (MATRIX, OTHER), (macro,))
+        warehouse.publish()
+        for act, name, number in acts:
+            if act == "land":
+                land(warehouse, name, number / 2, f"run-{number}")
+            elif act == "run":
+                rows = warehouse.frame(OTHER, [{"run_id": name, "n": n} for n in range(number)])
+                warehouse.write(OTHER, {"run_id": name}, rows, provenance("other"))
+            elif act == "drop":
+                warehouse.drop(MATRIX, {"model": name, "iteration": "0"})
+            else:
+                warehouse.publish()
+        brought = shown(warehouse.publish())
+        warehouse.catalogue.unlink()
+        assert brought == shown(warehouse.publish())
+
+
+def test_what_a_client_wrote_into_the_catalogue_is_not_carried_on(warehouse: Warehouse) -> None:
+    land(warehouse, "m", 0.5)
+    with duckdb.connect(str(warehouse.publish())) as client:
+        client.execute("CREATE TABLE steerability.mine AS SELECT 1 AS n; DROP VIEW ledger.runs")
+    land(warehouse, "m", 0.75)
+    with open_catalogue_of(warehouse) as connection:
+        tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'steerability'"
+        assert connection.execute(tables).fetchall() == []
+        assert connection.execute("SELECT count(*) FROM ledger.runs").fetchone() == (0,)
+
+
+def test_a_catalogue_that_is_published_often_does_not_grow(warehouse: Warehouse) -> None:
+    sizes = []
+    for turn in range(12):
+        land(warehouse, "m", turn / 100, f"run-{turn}")
+        sizes.append(warehouse.publish().stat().st_size)
+    assert max(sizes) <= 2 * sizes[0]
 
 
 def test_a_client_that_writes_into_the_catalogue_does_not_spoil_the_next_one(warehouse: Warehouse) -> None:
