@@ -129,7 +129,7 @@ class FilesHome:
             "rows in files keep no history",
             field="as of",
             value=run_id,
-            fix="storage: {home: ducklake, ...} in data/study.yaml keeps one from then on (docs/cluster.md)",
+            fix="storage: {kind: ducklake, ...} in data/study.yaml keeps one from then on (docs/cluster.md)",
         )
 
     def state(self) -> str | None:
