@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c const
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test ui viewer bench lint clean
+.PHONY: demo test ui viewer bench lint style types tests clean
 
 demo: $(VENV)/installed
 	$(BIN)/influence demo
@@ -19,13 +19,22 @@ ui: $(VENV)/installed
 viewer: $(VENV)/installed-viewer
 	$(BIN)/influence viewer
 
-test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# mypy takes one core for a minute where it has no cache: beside the tests, which wait now and then.
+test: style
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 
-lint: $(VENV)/installed-test
+lint: style types
+
+style: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-test
 	$(BIN)/mypy
+
+# In the order of tests/conftest.py, longest files first; xdist's own would start the files with the most tests.
+tests: $(VENV)/installed-test
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks

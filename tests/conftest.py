@@ -8,11 +8,21 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+import yaml
 
 from tests.servers.scripted import Script, ScriptedServer
+
+SECONDS = Path(__file__).with_name("seconds.yaml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that the last minute of two processes is not one file alone."""
+    seconds: dict[str, int] = yaml.safe_load(SECONDS.read_text())
+    items.sort(key=lambda item: -seconds.get(item.nodeid.partition("::")[0], 0))
 
 
 @pytest.fixture

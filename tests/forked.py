@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+CLI = "influence_assets.cli"
 PRELOADED = ["dagster", "alembic", "scipy.stats", "matplotlib.pyplot", "torch", "transformers.modeling_utils"]
 """Not polars, duckdb or scikit-learn: their imports start threads, which a fork loses."""
 
@@ -31,12 +32,12 @@ def _context() -> ForkServerContext:
 
 
 def run(
-    arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], timeout: float
+    arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], timeout: float, module: str = CLI
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; raises `subprocess.TimeoutExpired` like `subprocess.run`."""
+    """Run the command (or another module) to its end; raises `subprocess.TimeoutExpired` like `subprocess.run`."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _context().Process(target=_command, args=(arguments, cwd, dict(env), out, err))
+        process = _context().Process(target=_command, args=(module, arguments, cwd, dict(env), out, err))
         process.start()
         process.join(timeout)
         if late := process.exitcode is None:
@@ -49,7 +50,7 @@ def run(
         return subprocess.CompletedProcess(arguments, process.exitcode, said, warned)
 
 
-def _command(arguments: tuple[str, ...], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
+def _command(module: str, arguments: tuple[str, ...], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
     """In the fork: become the command."""
     os.environ.clear()
     os.environ.update(env)
@@ -59,5 +60,5 @@ def _command(arguments: tuple[str, ...], cwd: Path, env: dict[str, str], out: Pa
         os.dup2(file, stream.fileno())
         os.close(file)
     os.chdir(cwd)
-    sys.argv = ["influence", *arguments]
-    runpy.run_module("influence_assets.cli", run_name="__main__", alter_sys=True)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests import forked
 
@@ -42,14 +44,13 @@ FEATURES = {
 Influence = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+def small_project(root: Path) -> Path:
     """A copy of `data/` as it is in git, with fewer personas and statements."""
     for name in COPIED:
-        shutil.copytree(CHECKOUT / "data" / name, tmp_path / "data" / name)
+        shutil.copytree(CHECKOUT / "data" / name, root / "data" / name)
     for name in ("models.yaml", "study.yaml", "aspects.yaml"):
-        shutil.copyfile(CHECKOUT / "data" / name, tmp_path / "data" / name)
-    study = tmp_path / "data" / "study.yaml"
+        shutil.copyfile(CHECKOUT / "data" / name, root / "data" / name)
+    study = root / "data" / "study.yaml"
     settings = yaml.safe_load(study.read_text())
     settings["personas"] |= {"per_framework": 4, "agree_per_persona": 4}
     settings["steerability"] |= {"methods": ["none", "description", "examples"], "draws": 100}
@@ -58,7 +59,27 @@ def project(tmp_path: Path) -> Path:
     settings["influence"] |= {"iterations": 0, "rollouts": few}
     settings["features"] = FEATURES
     study.write_text(yaml.safe_dump(settings))
-    return tmp_path
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return small_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def demonstrated(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """`small_project` after `influence demo`, run once for all processes of pytest. Read it, or work in a copy."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if hasattr(request.config, "workerinput") else folder
+    root, done = shared / "demonstrated", shared / "demonstrated.done"
+    with FileLock(shared / "demonstrated.lock"):
+        if not done.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            run_in(small_project(root), "demo")
+            done.touch()
+    return root
 
 
 def environment(project: Path) -> dict[str, str]:
@@ -76,13 +97,14 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "influence_assets.cli", *arguments]
 
 
+def run_in(project: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """The command line in that project; with `check` it must succeed."""
+    done = forked.run(arguments, cwd=project, env=environment(project), timeout=240)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.fixture
 def influence(project: Path) -> Influence:
     """Runs the command line in the project and returns what it printed."""
-
-    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = forked.run(arguments, cwd=project, env=environment(project), timeout=240)
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    return run
+    return functools.partial(run_in, project)

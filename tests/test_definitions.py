@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from itertools import product
 from pathlib import Path
 
@@ -181,12 +180,11 @@ def test_families_are_partitions(tmp_path: Path) -> None:
 
 def test_loading_is_quick_and_imports_nothing_heavy() -> None:
     code = (
-        "import sys, time, json; import dagster; began = time.perf_counter(); import influence_assets.definitions;"
-        f"print(json.dumps([time.perf_counter() - began, [n for n in {HEAVY!r} if n in sys.modules]]))"
+        "import sys, time, json; import dagster; began = time.process_time(); import influence_assets.definitions;"
+        f"print(json.dumps([time.process_time() - began, [n for n in {HEAVY!r} if n in sys.modules]]))"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     seconds, heavy = json.loads(done.stdout.splitlines()[-1])
     assert heavy == []
-    # The target is 2 s on a quiet machine (benchmarks/definitions_load.py); here it only must not be absurd.
-    assert seconds < 10, f"{seconds:.1f} s of {time.monotonic() - began:.1f} s"
+    # The target is 2 s (benchmarks/definitions_load.py); here it only must not be absurd, in processor time.
+    assert seconds < 5

@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
         "coefficients": [-0.3, -0.15, 0, 0.15, 0.3],
         "items": 3,
         "selection_items": 2,
-        "neutral": "organism",
+        "neutral": "few",
         "written": 1,
         "written_tokens": 6,
     },
@@ -44,6 +44,8 @@ SIDE_EFFECTS = {
         "templates": [{"id": "t1", "text": "somebody helps a friend."}],
     },
 }
+N_NEUTRAL = 8
+"""Neutral texts on which KL is measured: every direction at every coefficient runs over all of them."""
 SHAPES = ("gpt2", "gemma")
 """Random weights in other architectures: blocks, norms and masks of other names, and nothing to be found in them."""
 
@@ -64,6 +66,8 @@ def build_features(root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
     for name in TRAITS:
         file = f"{name}.yaml"
         shutil.copyfile(CHECKOUT / "data" / "trait_items" / "organism" / file, data / "trait_items" / "two" / file)
+    neutral = yaml.safe_load((data / "neutral" / "organism.yaml").read_text())
+    write_yaml(data / "neutral" / "few.yaml", neutral | {"texts": neutral["texts"][:N_NEUTRAL]})
     for name, content in SIDE_EFFECTS.items():
         write_yaml(data / "side_effects" / "few" / f"{name}.yaml", content)
     return project

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build
 from tests.projects import environment
 
@@ -48,14 +47,12 @@ def day(root: Path, automation: object, edits: dict[str, list[str]]) -> dict[str
     study = json.loads((root / "data" / "study.yaml").read_text())
     (root / "data" / "study.yaml").write_text(json.dumps(study | {"automation": automation}))
     (root / "edits.json").write_text(json.dumps(edits))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.automation_driver", str(root / "edits.json")],
+    done = forked.run(
+        (str(root / "edits.json"),),
         cwd=CHECKOUT,
         env=environment(root),
-        capture_output=True,
-        text=True,
         timeout=280,
-        check=False,
+        module="tests.e2e.automation_driver",
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

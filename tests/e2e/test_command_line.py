@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
 
+from tests.projects import run_in
 from tests.servers.scripted import Answer, Asked
-
-
-@pytest.fixture
-def materialized(project: Path, influence) -> Path:
-    influence("demo")
-    return project
 
 
 def edit_study(project: Path, **settings: object) -> None:
@@ -23,9 +20,12 @@ def edit_study(project: Path, **settings: object) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | settings))
 
 
-def test_demo_then_everything_else(materialized: Path, influence) -> None:
-    """One long test, since the demo is the dear part: each step stands on the one before."""
-    catalogue = str(materialized / "data" / "influence.duckdb")
+def test_demo_then_everything_else(demonstrated: Path, tmp_path: Path) -> None:
+    """One long test, since the runs are the dear part: each step stands on the one before."""
+    materialized = Path(shutil.copytree(demonstrated, tmp_path / "moved"))
+    influence = functools.partial(run_in, materialized)
+    catalogue = influence("db", "publish").stdout.strip()
+    assert catalogue == str(materialized / "data" / "influence.duckdb")
 
     with duckdb.connect(catalogue, read_only=True) as connection:
         fresh, cached = connection.execute(
@@ -172,9 +172,9 @@ def test_no_key_reaches_a_file(project: Path, influence, scripted_server, monkey
     assert statuses == [("gave_up",)]
 
 
-def test_rows_are_json_clean(materialized: Path) -> None:
+def test_rows_are_json_clean(demonstrated: Path) -> None:
     """Pointers are one line of JSON each, and name files that are there."""
-    pointers = list((materialized / "data" / "warehouse" / "pointers").rglob("*.json"))
+    pointers = list((demonstrated / "data" / "warehouse" / "pointers").rglob("*.json"))
     assert len(pointers) > 10
     for pointer in pointers:
         text = pointer.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -10,52 +9,41 @@ import subprocess
 import time
 from pathlib import Path
 
-import duckdb
 import pytest
 
+from tests.e2e.influence_projects import landed, paid_twice
 from tests.projects import command, environment
+from tests.scale import scaled
 
-pytestmark = pytest.mark.timeout(900)  # five demos, on machines that have other work too
+KILLS = int(os.environ.get("INFLUENCE_KILLS", scaled(2, 8)))
+PATIENCE_S = 240
 
-KILLS = int(os.environ.get("INFLUENCE_KILLS", "3"))
-
-
-def content(project: Path) -> dict[str, str]:
-    """Data version of every landed partition outside the ledger: equal versions are equal bytes."""
-    versions = {}
-    for pointer in (project / "data" / "warehouse" / "pointers").rglob("*.json"):
-        if not pointer.parent.name.startswith("ledger"):
-            landed = json.loads(pointer.read_text())
-            versions[f"{pointer.parent.name} {landed['partition']}"] = landed["data_version"]
-    return versions
-
-
-def asked_twice(project: Path) -> list[tuple[str, int]]:
-    with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as connection:
-        return connection.execute(
-            "SELECT request_id, count(*) FROM ledger.requests WHERE NOT cached GROUP BY 1 HAVING count(*) > 1"
-        ).fetchall()
+pytestmark = pytest.mark.timeout(PATIENCE_S * (KILLS + 1))
 
 
 def start(project: Path) -> subprocess.Popen[bytes]:
-    log = (project / "demo.log").open("ab")
-    return subprocess.Popen(command("demo"), cwd=project, env=environment(project), stdout=log, stderr=log)
+    with (project / "demo.log").open("ab") as log:
+        return subprocess.Popen(command("demo"), cwd=project, env=environment(project), stdout=log, stderr=log)
 
 
-def test_killed_demo_ends_like_an_uninterrupted_one(project: Path, tmp_path_factory) -> None:
-    untouched = tmp_path_factory.mktemp("untouched")
-    subprocess.run(["cp", "-r", str(project / "data"), str(untouched)], check=True)
-    began = time.monotonic()
-    assert start(untouched).wait(timeout=240) == 0, (untouched / "demo.log").read_text()
-    duration = time.monotonic() - began
+def killed(project: Path, n_landed: int, later_s: float) -> bool:
+    """Start, and kill without warning somewhat after so many partitions are there; False when it had ended by then."""
+    n_landed = max(n_landed, len(landed(project)) + 1)
+    process, began = start(project), time.monotonic()
+    while process.poll() is None and len(landed(project)) < n_landed:
+        assert time.monotonic() - began < PATIENCE_S, (project / "demo.log").read_text()
+        time.sleep(0.02)
+    time.sleep(later_s)
+    process.send_signal(signal.SIGKILL)
+    return process.wait(timeout=30) == -signal.SIGKILL
 
+
+def test_killed_demo_ends_like_an_uninterrupted_one(project: Path, demonstrated: Path) -> None:
+    whole = len(landed(demonstrated))
     moments = random.Random(int(os.environ.get("INFLUENCE_KILL_SEED", "7")))
-    for _ in range(KILLS):
-        process = start(project)
-        time.sleep(moments.uniform(0.1, 0.9) * duration)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
-    assert start(project).wait(timeout=240) == 0, (project / "demo.log").read_text()
+    for n_landed in sorted(moments.sample(range(1, whole * 3 // 4), KILLS)):
+        assert killed(project, n_landed, moments.uniform(0, 2)), f"it ended before {n_landed} of {whole} had landed"
+    assert start(project).wait(timeout=PATIENCE_S) == 0, (project / "demo.log").read_text()
 
-    assert content(project) == content(untouched)
-    assert asked_twice(project) == []
+    assert landed(project) == landed(demonstrated)
+    assert paid_twice(project) == []

@@ -46,7 +46,7 @@ def test_a_public_benchmark_is_measured(project: Path, influence) -> None:
     study = yaml.safe_load(path.read_text())
     study["personas"]["frameworks"] = [SLUG]
     path.write_text(yaml.safe_dump(study))
-    influence("demo")
+    influence("run", "group:personas or group:steerability")
 
     with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as connection:
         kept = connection.execute("SELECT statement_id FROM personas.statements WHERE framework = ?", [SLUG]).fetchall()

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.influence_projects import ORGANISM, build, influence, rows
 from tests.projects import command, environment
 
-MODELS = [f"m{number}" for number in range(6)]
+MODELS = [f"m{number}" for number in range(4)]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_killed_process_costs_its_own_partitions(many: Path) -> None:
     said = killed(many)
     assert "a process that ran partitions ended" in said
     assert "Traceback" not in said
-    done = influence(many, "run", "checkpoint_0", "--jobs", "3")
+    done = influence(many, "run", "checkpoint_0", "--jobs", "2")
     assert [line for line in done.stderr.splitlines() if line.strip().endswith("1 assets: done")] != []
     assert landed(many) == MODELS
     made = dict(

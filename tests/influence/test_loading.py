@@ -64,9 +64,9 @@ def test_shipped_organism_loads() -> None:
 
 def test_thousands_of_states_load_in_a_second(tmp_path: Path) -> None:
     root = write_family(tmp_path / "toy", states=5000)
-    began = time.perf_counter()
+    began = time.process_time()
     family = load_family(root, RUBRICS)
-    assert time.perf_counter() - began < 10  # a second on a quiet machine; here it must only not be absurd
+    assert time.process_time() - began < 10  # a second on a quiet machine; here it must only not be absurd
     assert [len(states) for states in family.states.values()] == [5000, 5000]
 
 

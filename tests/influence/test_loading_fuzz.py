@@ -56,10 +56,10 @@ def test_patterns_that_take_for_ever_are_refused(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", GOOD)
 def test_patterns_that_pass_are_quick_on_hard_text(pattern: str) -> None:
     assert pattern_problem(pattern) is None
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("a" * 3000, "CALL search(" * 300, "book(" + "," * 2000, "foobar" * 500):
         re.search(pattern, text)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def _paths(tree: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -104,9 +104,9 @@ def test_two_hundred_broken_files_give_one_clear_line_or_load(tmp_path: Path) ->
     further = ["", "- a", "a: [" * 5000, FAMILY[: len(FAMILY) // 2], "\ufffe", "x: " + "y" * 10**6]
     for text in [*broken_families(220), *further]:
         (root / "family.yaml").write_text(text, encoding="utf-8")
-        began = time.perf_counter()
+        began = time.process_time()
         error = outcome(root)
-        assert time.perf_counter() - began < 1
+        assert time.process_time() - began < 1
         loaded += error is None
         errors += [error] if error else []
     assert all(str(error).isprintable() and len(str(error)) < 2000 and error.fix for error in errors)

@@ -33,7 +33,7 @@ def test_any_text_can_be_searched(text: str) -> None:
 
 
 def test_a_reply_of_nothing_but_braces_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = [len(list(objects_in(text))) for text in ("{" * 30_000, '{"a":' * 5_000, '{"a": 1} ' * 5_000)]
     assert found == [0, 0, 5_000]
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

@@ -247,13 +247,13 @@ def test_mutated_files_are_accepted_or_refused_in_one_line(write: Callable[[str]
     accepted = 0
     for _ in range(300):
         path = write(_mutated(random_))
-        started = time.perf_counter()
+        started = time.process_time()
         complaint: str | None = None
         try:
             load_framework(path)
         except InputError as error:
             complaint = str(error)
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
         accepted += complaint is None
         assert complaint is None or (complaint.startswith(f"{path}:") and complaint.isprintable()), complaint
         assert len(complaint or "") < 1000

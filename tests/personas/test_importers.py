@@ -276,7 +276,7 @@ def test_500_mutated_files_import_or_are_refused_in_one_line(import_: Import, tm
     for index in range(500):
         files = [GOOD_PERSONAS.encode(), GOOD_STATEMENTS.encode()]
         files[index % 2] = _mutated(random_, files[index % 2])
-        started = time.perf_counter()
+        started = time.process_time()
         complaint: str | None = None
         try:
             benchmark = import_(files[0], files[1])
@@ -289,7 +289,7 @@ def test_500_mutated_files_import_or_are_refused_in_one_line(import_: Import, tm
             assert sum(len(framework.personas) for framework in benchmark.frameworks().values()) == len(
                 benchmark.personas
             )
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
         imported += complaint is None
         ours = (f"{tmp_path}/p.csv", f"{tmp_path}/s.csv")
         assert complaint is None or (complaint.startswith(ours) and complaint.isprintable()), complaint
