@@ -40,7 +40,9 @@ def test_a_study_leaves_as_a_page_as_logs_and_as_tables(demonstrated: Path, tmp_
         pytest.skip("inspect-ai is not installed: pip install 'influence-assets[inspect]'")
     from inspect_ai.log import read_eval_log
 
-    [path] = influence("export", "inspect", str(tmp_path / "logs")).stdout.split()
-    log = read_eval_log(path)
-    assert log.eval.model == "organism@0"
-    assert len(log.samples or ()) == held > 0
+    logs = [read_eval_log(path) for path in influence("export", "inspect", str(tmp_path / "logs")).stdout.split()]
+    assert {log.eval.model for log in logs} == {"organism@0"}
+    conversations, *steered = sorted(logs, key=lambda log: log.eval.task)
+    assert conversations.eval.task.startswith("influence")
+    assert len(conversations.samples or ()) == held > 0
+    assert [log.eval.task.split("-")[1] for log in steered] == ["description", "examples", "none"]
