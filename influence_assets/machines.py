@@ -49,7 +49,7 @@ class StorageSettings(_Part):
         named = [name for name in ("catalogue", "catalogue_env") if getattr(self, name)]
         if self.kind == "ducklake" and len(named) != 1:
             raise ValueError("ducklake needs either catalogue (a libpq connection string) or catalogue_env")
-        if self.kind == "files" and (named or "data_path" in self.model_fields_set):
+        if self.kind == "files" and (named or self.data_path != type(self).model_fields["data_path"].default):
             raise ValueError("catalogue, catalogue_env and data_path belong to kind: ducklake")
         return self
 

@@ -15,7 +15,7 @@ from tests.e2e.influence_projects import landed, paid_twice
 from tests.projects import command, environment
 from tests.scale import scaled
 
-KILLS = scaled(2, 30)
+KILLS = scaled(1, 30)
 PATIENCE_S = 240
 
 pytestmark = pytest.mark.timeout(PATIENCE_S * (KILLS + 1))
@@ -47,7 +47,7 @@ def test_killed_demo_ends_like_an_uninterrupted_one(
         done = len(landed(project))
         wanted = done + moments.randint(1, max(1, 3 * (whole - done) // 4 // (KILLS - number)))
         kills += killed(project, wanted, moments.uniform(0, 2))
-    assert kills >= min(KILLS, 2), "it ended before it was killed"
+    assert kills > KILLS // 2, "it ended before it was killed"
     assert start(project).wait(timeout=PATIENCE_S) == 0, (project / "demo.log").read_text()
 
     assert landed(project) == landed(demonstrated)

@@ -123,7 +123,7 @@ def test_frames_are_one_message_with_one_gap_and_unlike_each_other(tmp_path: Pat
     one = "{role: user, content: 'I {about}.'}"
     assert "variants.a: is not one message (got 2)" in refused(f"a: [{one}, {one}]")
     assert "variants.a: the prompt's variables are not" in refused("a: [{role: user, content: I am.}]")
-    assert ".yaml: variants.a: the prompt's variables" in refused("a: [{role: user, content: 'I {about} {name}.'}]")
+    assert ".yaml:2: variants.a: the prompt's variables" in refused("a: [{role: user, content: 'I {about} {name}.'}]")
     assert "variants.b: is the frame a again" in refused(f"a: [{one}], b: [{{role: user, content: 'i {{about}}!'}}]")
 
 

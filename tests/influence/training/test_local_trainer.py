@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influence_assets.influence.training.jobs import JobDirectory, Result, job_bytes, job_from, job_hash
-from influence_assets.influence.training.local import LocalTrainer
+from influence_assets.influence.training.local import _WORKER, LocalTrainer
 from influence_assets.influence.training.trainer import (
     Checkpoint,
     Example,
@@ -76,7 +76,7 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
 
 def _trainer_of(pid: int) -> psutil.Process:
     """The training process among the children of a process, which may have others (another test's, a library's)."""
-    (worker,) = (one for one in psutil.Process(pid).children() if any("training" in part for part in one.cmdline()))
+    (worker,) = (one for one in psutil.Process(pid).children() if _WORKER in one.cmdline())
     return worker
 
 
