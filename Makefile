@@ -38,7 +38,7 @@ types: $(VENV)/installed-test
 
 # In the order of tests/conftest.py, longest files first; xdist's own would start the files with the most tests.
 tests: $(VENV)/installed-test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks
