@@ -174,7 +174,7 @@ def _plain(word: str) -> str:
 def _joint_grid(rows: pl.DataFrame) -> Grid:
     """One line per measure: untouched, after the last iteration, the paired change, and how it goes with harm."""
     grid = Grid(
-        title="What training changed, with 95 % intervals (replies: 100 x projection on a trait's direction)",
+        title="What training changed, with 95 % intervals (words: 100 x projection of replies on a trait's direction)",
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 0, 0, 1),
