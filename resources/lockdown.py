@@ -17,16 +17,23 @@ import duckdb
 import polars as pl
 
 from resources.errors import WarehouseError
-from resources.sql import literal, literals, pattern
+from resources.sql import identifier, literal, literals, pattern
 
 _BATCH_ROWS = 10_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 
 
 def locked(catalogue: Path, spill: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to a published catalogue that can read its tables and nothing else."""
-    connection = duckdb.connect(str(catalogue), read_only=True)
+    """A connection to a published catalogue that can read its tables and nothing else.
+
+    Each is a DuckDB of its own with the catalogue attached. Opened by its path, two at once in a process would be one
+    database: the second could not be locked, and would show what was published when the first was opened.
+    """
+    connection = duckdb.connect()
     try:
+        name = identifier(catalogue.stem)
+        connection.execute(f"ATTACH {literal(str(catalogue))} AS {name} (READ_ONLY)")
+        connection.execute(f"USE {name}")
         paths = [path for (path,) in connection.execute("SELECT path FROM _catalog.files").fetchall()]
         for setting in (
             # DuckDB asks first for what a view names, and then for the file that this finds.

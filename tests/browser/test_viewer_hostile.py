@@ -43,15 +43,25 @@ def assert_unharmed(visit: Visit) -> None:
     assert page.locator("[data-testid=stMain]").is_visible()
 
 
+@pytest.fixture(scope="module")
+def conversation(viewer) -> Iterator[Visit]:
+    """A page on which every text is shown."""
+    base, browser = viewer
+    with visiting(browser, base) as visit:
+        visit.open(f"/conversations?conversation={world.EVERYTHING}")
+        yield visit
+
+
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_conversation_says_exactly_what_was_written(visit: Visit, name: str) -> None:
-    page = visit.open(f"/conversations?conversation=c-0-{NUMBER[name]}")
-    said = page.locator(".turn .said").first.text_content()
-    assert said == visible(TEXTS[name])
+def test_a_conversation_says_exactly_what_was_written(conversation: Visit, name: str) -> None:
+    turns = conversation.page.locator(".turn .said")
+    assert turns.count() == len(TEXTS)
+    turn = turns.nth(NUMBER[name])
+    assert turn.text_content() == visible(TEXTS[name])
     # Nothing but our own marks for what cannot be seen stands inside a text.
-    assert page.locator(".turn .said *:not(span.unseen)").count() == 0
-    page.locator(".turn .said").first.hover()
-    assert_unharmed(visit)
+    assert turn.locator("*:not(span.unseen)").count() == 0
+    turn.hover()
+    assert_unharmed(conversation)
 
 
 PATHS = ("/", "/conversations", "/training", "/steerability", "/sql")

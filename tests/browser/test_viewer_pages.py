@@ -33,13 +33,19 @@ def visit(viewer) -> Iterator[Visit]:
         yield visit
         assert visit.dialogs == []
         assert visit.outside == []
+        assert CANARY not in visit.page.content(), "a secret of the environment"
 
 
 def ask(visit: Visit, sql: str) -> str:
     """Open the SQL page with a query, press the button, and return what the page then says."""
-    page = visit.open("/sql?q=" + urllib.parse.quote(sql))
-    page.get_by_test_id("stBaseButton-primaryFormSubmit").click()
-    page.wait_for_selector("text=/rows in|not run to its end/", timeout=30_000)
+    visit.open("/sql?q=" + urllib.parse.quote(sql))
+    return run(visit, "rows in|not run to its end")
+
+
+def run(visit: Visit, says: str) -> str:
+    """Press the button, wait until the page says something (a regular expression), and return all that it says."""
+    visit.page.get_by_test_id("stBaseButton-primaryFormSubmit").click()
+    visit.page.wait_for_selector(f"text=/{says}/", timeout=30_000)
     visit.settle()
     return visit.text()
 
@@ -151,6 +157,15 @@ def test_a_query_in_the_address_does_not_run_by_itself(visit: Visit) -> None:
     assert not re.search(r"rows in \d", visit.text())
 
 
+@pytest.fixture(scope="module")
+def desk(viewer) -> Iterator[Visit]:
+    """A page for queries, one after the other."""
+    base, browser = viewer
+    with visiting(browser, base) as visit:
+        visit.open("/sql")
+        yield visit
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -165,20 +180,18 @@ def test_a_query_in_the_address_does_not_run_by_itself(visit: Visit) -> None:
         "SELECT getenv('SOME_API_KEY')",
     ],
 )
-def test_sql_cannot_write_read_files_load_or_change_settings(visit: Visit, sql: str) -> None:
-    text = ask(visit, sql)
-    assert "not run to its end" in text
+def test_sql_cannot_write_read_files_load_or_change_settings(desk: Visit, sql: str) -> None:
+    query = desk.page.get_by_role("textbox", name="query")
+    query.fill("SELECT 1")
+    run(desk, "1 rows in")
+    query.fill(sql)
+    text = run(desk, "not run to its end")
     assert CANARY not in text
     assert "root:" not in text
 
 
 def test_a_query_without_end_is_cut_at_the_most_rows(visit: Visit) -> None:
     assert "10,000 rows in" in ask(visit, "SELECT * FROM range(100000000000)")
-
-
-def test_no_page_holds_a_secret_of_the_environment(visit: Visit) -> None:
-    for path in ("/", "/conversations", "/training", "/steerability", "/features", "/joint", "/sql"):
-        assert CANARY not in visit.open(path).content()
 
 
 def test_what_lands_while_a_page_is_open_appears_by_itself(visit: Visit, project: Path) -> None:

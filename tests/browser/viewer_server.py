@@ -21,7 +21,7 @@ from tests.projects import command, environment
 from tests.servers.sockets import listening
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
@@ -89,20 +89,20 @@ def serving(project: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def browsing() -> Iterator[Browser]:
+def browsing() -> Iterator[BrowserContext]:
+    """A browser whose pages share what they have loaded: the viewer's scripts come once, not with every page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
+        yield browser.new_context(viewport={"width": 1500, "height": 1000})
         browser.close()
 
 
 @contextmanager
-def visiting(browser: Browser, base: str) -> Iterator[Visit]:
-    """A fresh visitor, who notes dialogs and requests to anywhere but the viewer."""
-    context = browser.new_context(viewport={"width": 1500, "height": 1000})
-    page = context.new_page()
+def visiting(browser: BrowserContext, base: str) -> Iterator[Visit]:
+    """A new page, which notes dialogs and requests to anywhere but the viewer."""
+    page = browser.new_page()
     visit = Visit(page, base)
 
     def note_dialog(dialog) -> None:
@@ -116,7 +116,7 @@ def visiting(browser: Browser, base: str) -> Iterator[Visit]:
     page.on("dialog", note_dialog)
     page.on("request", note_request)
     yield visit
-    context.close()
+    page.close()
 
 
 def _free_port() -> int:

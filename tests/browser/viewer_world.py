@@ -275,9 +275,12 @@ def hostile_texts() -> dict[str, str]:
     return json.loads((Path(__file__).with_name("hostile_texts.json")).read_text(encoding="utf-8"))
 
 
+EVERYTHING = f"c-0-{len(hostile_texts())}"
+
+
 def hostile(root: Path) -> Path:
     """Every text of the corpus as turn, environment, model, judge, persona, statement and status, some of them as
-    trait, SAE, text of a latent, subject and unit."""
+    trait, SAE, text of a latent, subject and unit. One conversation, `EVERYTHING`, says all of them, a turn each."""
     texts = list(hostile_texts().values())
     models = [text[:60] for text in texts]
     parts = [
@@ -291,7 +294,8 @@ def hostile(root: Path) -> Path:
         )
         for n, text in enumerate(texts)
     ]
-    everything = [*parts, ledger(error=texts[0])]
+    said = [(("character", "agent")[n % 2], text) for n, text in enumerate(texts)]
+    everything = [*parts, conversation(len(texts), model=models[0], said=said), ledger(error=texts[0])]
     everything.append(steerability(texts, model=models[0], statement=texts[0]))
     everything.append({"influence.metrics": metrics(models[0]), "influence.checkpoints": checkpoints(models[0])})
     everything.append(features_rows.inside(texts[:6], model=models[0], sae=texts[6], status=texts[7], text=texts[8]))

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from resources.errors import InfluenceError, WarehouseError
+from resources.lockdown import locked
 from resources.tables import Column, Table
 from resources.warehouse import Provenance, Warehouse
 
@@ -202,3 +203,18 @@ def test_a_query_that_takes_too_long_is_stopped(warehouse: Warehouse) -> None:
 def test_a_query_larger_than_memory_spills_into_the_scratch_folder(warehouse: Warehouse) -> None:
     place = warehouse.query("SELECT current_setting('temp_directory') AS place")["place"][0]
     assert place == str(warehouse.root / "warehouse" / "scratch" / "spill")
+
+
+def test_two_who_ask_at_once_each_see_what_is_published_then(warehouse: Warehouse, tmp_path: Path) -> None:
+    """As two visitors of the viewer do, in one process, while a run publishes."""
+    count = "SELECT count(*) FROM lab.numbers"
+    with locked(warehouse.catalogue, tmp_path / "spill") as first:
+        where = Provenance("run", "code", "inputs", datetime.now(UTC))
+        warehouse.write(TABLE, {"model": "other"}, warehouse.frame(TABLE, [{"model": "other", "n": 1}]), where)
+        warehouse.publish()
+        with locked(warehouse.catalogue, tmp_path / "spill") as second:
+            assert first.execute(count).fetchone() == (10,)
+            assert second.execute(count).fetchone() == (11,)
+            for connection in (first, second):
+                with pytest.raises(duckdb.Error, match="locked"):
+                    connection.execute("SET enable_external_access = true")
