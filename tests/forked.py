@@ -15,8 +15,9 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from multiprocessing.context import ForkServerContext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 CLI = "influence_assets.cli"
@@ -50,13 +51,25 @@ def run(
         return subprocess.CompletedProcess(arguments, process.exitcode, said, warned)
 
 
+@contextmanager
+def started(arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[ForkServerProcess]:
+    """The command while it runs: to be killed, or joined. All that it says is added to `log`."""
+    process = _context().Process(target=_command, args=(CLI, arguments, cwd, dict(env), log, log))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
 def _command(module: str, arguments: tuple[str, ...], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
     """In the fork: become the command."""
     os.environ.clear()
     os.environ.update(env)
     for stream, path in ((sys.stdout, out), (sys.stderr, err)):
         stream.flush()
-        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, stream.fileno())
         os.close(file)
     os.chdir(cwd)

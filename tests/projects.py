@@ -70,14 +70,21 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def demonstrated(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """`small_project` after `influence demo`, run once for all processes of pytest. Read it, or work in a copy."""
-    folder = tmp_path_factory.getbasetemp()
+    return once(tmp_path_factory, request, "demonstrated", lambda root: run_in(small_project(root), "demo"))
+
+
+def once(
+    factory: pytest.TempPathFactory, request: pytest.FixtureRequest, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A folder that is made once for all processes of pytest."""
+    folder = factory.getbasetemp()
     shared = folder.parent if hasattr(request.config, "workerinput") else folder
-    root, done = shared / "demonstrated", shared / "demonstrated.done"
-    with FileLock(shared / "demonstrated.lock"):
+    root, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
         if not done.exists():
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
-            run_in(small_project(root), "demo")
+            make(root)
             done.touch()
     return root
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import duckdb
+import pytest
 import yaml
 
 from tests import forked
-from tests.projects import CHECKOUT, COPIED, FEATURES, environment
+from tests.projects import CHECKOUT, COPIED, FEATURES, environment, once
 
 SELECTION = 'key:"influence/*"'
 ENVIRONMENTS = ("organism_health_vulnerable", "organism_health_ordinary")
@@ -61,6 +62,17 @@ def build(
     study |= {"features": FEATURES, "joint": JOINT}
     write_yaml(data / "study.yaml", study)
     return root
+
+
+def build_trained(root: Path) -> Path:
+    """A project with one model, `expert`, that is trained once."""
+    return build(root, {"expert": ORGANISM | {"trainable": True}})
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """`build_trained` after a whole run of the loop, once for all processes of pytest. Only to be read."""
+    return once(tmp_path_factory, request, "trained", lambda root: influence(build_trained(root), "run", SELECTION))
 
 
 def again(project: Path, root: Path, **influence: Any) -> Path:

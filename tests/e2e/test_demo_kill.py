@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.e2e.influence_projects import landed, paid_twice
-from tests.projects import command, environment
+from tests.projects import environment
 from tests.scale import scaled
 
 KILLS = scaled(1, 30)
@@ -21,21 +23,22 @@ PATIENCE_S = 240
 pytestmark = pytest.mark.timeout(PATIENCE_S * (KILLS + 1))
 
 
-def start(project: Path) -> subprocess.Popen[bytes]:
-    with (project / "demo.log").open("ab") as log:
-        return subprocess.Popen(command("demo"), cwd=project, env=environment(project), stdout=log, stderr=log)
+def start(project: Path) -> AbstractContextManager[ForkServerProcess]:
+    return forked.started(("demo",), cwd=project, env=environment(project), log=project / "demo.log")
 
 
 def killed(project: Path, n_landed: int, later_s: float) -> bool:
     """Start, and kill without warning somewhat after so many partitions are there; False when it had ended by then."""
     n_landed = max(n_landed, len(landed(project)) + 1)
-    process, began = start(project), time.monotonic()
-    while process.poll() is None and len(landed(project)) < n_landed:
-        assert time.monotonic() - began < PATIENCE_S, (project / "demo.log").read_text()
-        time.sleep(0.02)
-    time.sleep(later_s)
-    process.send_signal(signal.SIGKILL)
-    return process.wait(timeout=30) == -signal.SIGKILL
+    with start(project) as process:
+        end = time.monotonic() + PATIENCE_S
+        while process.is_alive() and len(landed(project)) < n_landed:
+            assert time.monotonic() < end, (project / "demo.log").read_text()
+            time.sleep(0.02)
+        time.sleep(later_s)
+        process.kill()
+        process.join(30)
+        return process.exitcode == -signal.SIGKILL
 
 
 def test_killed_demo_ends_like_an_uninterrupted_one(
@@ -48,7 +51,9 @@ def test_killed_demo_ends_like_an_uninterrupted_one(
         wanted = done + moments.randint(1, max(1, 3 * (whole - done) // 4 // (KILLS - number)))
         kills += killed(project, wanted, moments.uniform(0, 2))
     assert kills > KILLS // 2, "it ended before it was killed"
-    assert start(project).wait(timeout=PATIENCE_S) == 0, (project / "demo.log").read_text()
+    with start(project) as process:
+        process.join(PATIENCE_S)
+        assert process.exitcode == 0, (project / "demo.log").read_text()
 
     assert landed(project) == landed(demonstrated)
     assert paid_twice(project) == []

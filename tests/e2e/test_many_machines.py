@@ -34,10 +34,12 @@ from tests.servers.ray_cluster import RayCluster
 
 LAKE, RECORDS = "INFLUENCE_TEST_CATALOGUE", "INFLUENCE_TEST_RECORDS"
 PLAIN: dict[str, Any] = {"storage": "files", "records": "sqlite", "executor": "in_process"}
-FIRST = ("initial_states", "checkpoint_0")
-THERE = ("rollout_batches_0", "preference_scores_0", "training_set_0", "checkpoint_1")
-BACK = ("rejudgements_0", "rollout_batches_1") if LONG else ("rejudgements_0",)
 MODELS = scaled(1, 4)
+LOOP = ("initial_states", "checkpoint_0", "rollout_batches_0", "preference_scores_0", "training_set_0", "checkpoint_1")
+ALONE = scaled(5, 2)
+"""So many steps of the loop run on one machine; those after them on the cluster, where each is a job of its own."""
+FIRST, THERE = LOOP[:ALONE], (*LOOP[ALONE:], "rollout_batches_1")
+BACK = ("rejudgements_0", "preference_scores_1", "rejudgements_1", "influence_metrics")
 PATIENCE_S = scaled(240, 900)
 VERSIONS = """SELECT table_name, CAST(partition AS VARCHAR), data_version FROM _catalog.files
               WHERE table_name NOT LIKE 'ledger.%' ORDER BY ALL"""
@@ -81,7 +83,7 @@ def models(server: ScriptedServer) -> dict[str, dict[str, Any]]:
         "max_concurrency": 4,
         "trainable": {"weights": "data/organism"},
     }
-    return {f"m{number}": (inside, served)[number % 2] for number in range(MODELS)}
+    return {("expert", "m1", "m2", "m3")[number]: (inside, served)[number % 2] for number in range(MODELS)}
 
 
 def edit(project: Path, settings: Mapping[str, Any]) -> None:
@@ -103,7 +105,7 @@ def run_and_lose(project: Path, keys: Mapping[str, str], cluster: RayCluster) ->
     log = project / "run.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command(*arguments(FIRST + THERE)),
+            command(*arguments(THERE)),
             cwd=project,
             env=environment(project) | dict(keys),
             stdout=out,
@@ -168,12 +170,16 @@ def test_there_and_back_by_the_study_alone(
     cluster: RayCluster,
     keys: Mapping[str, str],
     scripted_server: Callable[[Script], ScriptedServer],
+    request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
-    project = build(tmp_path / "moving", models(scripted_server(vllm)), {"iterations": 1})
+    project = build(tmp_path / "moving", models(scripted_server(vllm)))
     run(project, FIRST, keys)
-    staying = again(project, tmp_path / "staying")
-    run(staying, THERE + BACK, keys)
+    if LONG:
+        staying = again(project, tmp_path / "staying")
+        run(staying, THERE + BACK, keys)
+    else:
+        staying = request.getfixturevalue("trained")
 
     edit(
         project,
@@ -187,12 +193,12 @@ def test_there_and_back_by_the_study_alone(
     assert "brought over from files to DuckLake (data/lake)" in said
     assert len(steps(project, "STEP_UP_FOR_RETRY")) >= lost
     assert steps(project, "STEP_FAILURE") == []
-    assert len(steps(project, "STEP_SUCCESS")) == 1 + MODELS * len((*FIRST, *THERE)[1:])
-    count = "SELECT count(*) AS n FROM selections"
+    assert len(steps(project, "STEP_SUCCESS")) == MODELS * len(THERE)
+    count = "SELECT count(*) AS n FROM checkpoints WHERE iteration = 1"
     shown = influence(project, "sql", count, keys=keys).stdout
     assert shown == influence(staying, "sql", count).stdout
     then = influence(project, "sql", "--as-of", first_run(project)[:13], count, keys=keys).stdout
-    assert "│ 0 │" in then, "that run had ended before anything was selected"
+    assert "│ 0 │" in then, "that run had ended before anything was trained"
 
     edit(project, PLAIN)
     said = run(project, FIRST + THERE + BACK, keys)

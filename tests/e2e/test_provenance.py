@@ -8,25 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.influence_projects import ORGANISM, build, influence, landed, rows
+from tests.e2e.influence_projects import influence, landed, rows
+from tests.projects import small_project
 
 
-def small(root: Path) -> Path:
-    """One model, two personas, a handful of conversations, no training."""
-    rollouts = {"states": 1, "samples": 1, "eval_states": 1, "max_turns": 1, "control": False}
-    build(root, {"organism": ORGANISM}, {"iterations": 0, "rollouts": rollouts})
-    study = json.loads((root / "data" / "study.yaml").read_text())
-    study["personas"] |= {"per_framework": 2, "agree_per_persona": 4}
-    study["steerability"] |= {"methods": ["none", "description"], "draws": 100}
-    (root / "data" / "study.yaml").write_text(json.dumps(study))
-    return root
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = small(tmp_path_factory.mktemp("made"))
-    influence(root, "run")
-    return root
+@pytest.fixture
+def made(demonstrated: Path) -> Path:
+    """Only to be read."""
+    return demonstrated
 
 
 def test_every_request_of_a_score_is_found_with_its_origin(made: Path) -> None:
@@ -68,7 +57,7 @@ def test_every_answer_of_a_conversation_is_found(made: Path) -> None:
 
 def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
     """In a fresh project, with several processes, from the first one's replies alone."""
-    other = small(tmp_path / "other")
+    other = small_project(tmp_path / "other")
     (other / "data" / "cache").mkdir(parents=True)
     shutil.copy(made / "data" / "cache" / "replies.sqlite", other / "data" / "cache" / "replies.sqlite")
     influence(other, "run", "--jobs", "2")
@@ -79,8 +68,9 @@ def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path:
     assert rows(other, f"{paid} AND run_id IN (SELECT run_id FROM ledger.materializations)") == [(0,)]
 
 
-def test_what_a_killed_run_asked_is_recorded_by_the_next(made: Path) -> None:
+def test_what_a_killed_run_asked_is_recorded_by_the_next(made: Path, tmp_path: Path) -> None:
     """A kill between landing rows and recording requests: the rows are reused, and the requests are not lost."""
+    made = Path(shutil.copytree(made, tmp_path / "copy", ignore=shutil.ignore_patterns(".dagster")))
     count = "SELECT count(*) FROM ledger.requests WHERE asset = 'persona_responses'"
     before = rows(made, count)
     assert before[0][0] > 0

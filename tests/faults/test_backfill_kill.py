@@ -17,7 +17,7 @@ import yaml
 from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build, rows
 from tests.projects import environment
 
-MODELS = int(os.environ.get("INFLUENCE_BACKFILL", "3"))
+MODELS = int(os.environ.get("INFLUENCE_BACKFILL", "2"))
 """Partitions; each is a run in a process of its own, which takes seconds to start."""
 
 PATIENCE_S = 240
@@ -29,7 +29,7 @@ def prepare(root: Path) -> Path:
     settings = yaml.safe_load((CHECKOUT / "influence_assets" / "dagster.yaml").read_text())
     settings["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
     # A run that was being started when everything was killed is given up after this, instead of after three minutes.
-    settings["run_monitoring"] |= {"poll_interval_seconds": 1, "start_timeout_seconds": 60}
+    settings["run_monitoring"] |= {"poll_interval_seconds": 1, "start_timeout_seconds": 30}
     (root / ".dagster").mkdir()
     (root / ".dagster" / "dagster.yaml").write_text(yaml.safe_dump(settings))
     return root
