@@ -25,8 +25,8 @@ from resources.ledger import LedgerRow
 from resources.messages import Estimator, Role, Status, Usage
 from resources.providers import Chosen
 from resources.records import encode
-from resources.replyfile import create
-from resources.writer import checksum
+from resources.replies import checksum
+from resources.replyfile import ReplyFile
 
 BODY = encode(
     Chosen(tuple([0.1] * 10), 0.97, Status.OK, Estimator.LOGPROBS, Usage(400, 0, 1), "chatcmpl-" + "x" * 24),
@@ -36,7 +36,7 @@ BODY = encode(
 
 
 def open_cache(path: Path, run_id: str = "r") -> ReplyCache:
-    cache, _ = ReplyCache.open(path, run_id=run_id, asset="a", partition="m", scope="s", budget_usd=None)
+    cache, _ = ReplyCache.open(ReplyFile(path), run_id=run_id, asset="a", partition="m", scope="s", budget_usd=None)
     return cache
 
 
@@ -49,7 +49,7 @@ def row(address: str) -> LedgerRow:
 
 def fill(path: Path, entries: int) -> None:
     """Entries as the writer leaves them, but without a million awaited futures."""
-    create(path)
+    ReplyFile(path).create()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous=OFF")
     addresses: Iterable[bytes] = sorted(bytes.fromhex(sha256_of(number)) for number in range(entries))
