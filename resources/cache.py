@@ -6,7 +6,9 @@ replaced. Storing goes through the group writer. Several processes may have the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from resources import ledger
 from resources.budget import Budget
@@ -23,6 +25,7 @@ class ReplyCache:
 
     def __init__(self, store: ReplyStore, *, session: int, scope: str, budget: Budget, on_seam: Seam | None) -> None:
         self._reader = store.connect()
+        self._looking = ThreadPoolExecutor(1, "reply-reader") if store.far else None
         self._writer = GroupWriter(store, session=session, scope=scope, on_spent=budget.refresh, on_seam=on_seam)
         self._notes: list[LedgerRow] = []
 
@@ -53,6 +56,13 @@ class ReplyCache:
         """The stored bodies of those addresses that are there."""
         return lookup(self._reader, addresses)
 
+    async def find(self, addresses: Sequence[str]) -> dict[str, str]:
+        """`get_many` for the event loop, which is not kept waiting for a server: replies that are under way would come
+        too late."""
+        if self._looking is None:
+            return self.get_many(addresses)
+        return await asyncio.get_running_loop().run_in_executor(self._looking, self.get_many, addresses)
+
     async def put(self, address: str, body: str, row: LedgerRow) -> str:
         """Store a reply with its ledger row and wait for the commit. Returns the body that the cache then holds:
         another process may have been first."""
@@ -75,4 +85,6 @@ class ReplyCache:
         try:
             await self._writer.aclose()
         finally:
+            if self._looking is not None:
+                self._looking.shutdown(wait=True, cancel_futures=True)
             self._reader.close()

@@ -150,7 +150,7 @@ class ModelLayer:
         answers: dict[int, T] = {}
         for start in range(0, len(requests), _LOOKUP):
             chunk = [ask(request) for request in requests[start : start + _LOOKUP]]
-            answers |= self._asker.known(chunk, start)
+            answers |= await self._asker.known(chunk, start)
             questions += chunk
             await asyncio.sleep(0)
         report = on_progress or _silent

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from filelock import FileLock
 
@@ -36,6 +36,7 @@ _ADDED = {
 class ReplyFile:
     """A `resources.replystore.ReplyStore` in one file, which must lie on a disk of this machine."""
 
+    far: ClassVar[bool] = False
     path: Path
 
     def create(self) -> None:

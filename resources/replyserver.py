@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from resources.errors import InputError
 from resources.postgres import Server
@@ -62,6 +62,7 @@ WHERE writers.batch < excluded.batch RETURNING batch
 class ReplyServer:
     """A `resources.replystore.ReplyStore` in Postgres. Connects at first use."""
 
+    far: ClassVar[bool] = True
     server: Server
     known: bool = field(default=False, init=False)
     """Whether it has ever answered: then it will again, and is waited for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from resources.errors import InfluenceError, InputError
 
@@ -75,6 +75,9 @@ class Connection(Reader, Protocol):
 
 class ReplyStore(Protocol):
     """Where a project's replies lie."""
+
+    far: ClassVar[bool]
+    """Whether a query goes over a network, and may take its time."""
 
     def create(self) -> None:
         """Make the tables where they are missing; safe when many processes do so at once. Raises `InputError`."""
