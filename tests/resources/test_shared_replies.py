@@ -14,7 +14,6 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import polars as pl
-import psycopg2
 import pytest
 import yaml
 
@@ -39,6 +38,8 @@ from tests.servers.asking import ask, layer, registry
 from tests.servers.faulty import right
 from tests.servers.postgres import Postgres
 from tests.servers.scripted import Script, ScriptedServer, text
+
+psycopg2 = pytest.importorskip("psycopg2", reason="the extra [cluster] is not installed: pip install -e '.[cluster]'")
 
 Start = Callable[[Script], ScriptedServer]
 URL = "INFLUENCE_REPLIES"
