@@ -106,7 +106,8 @@ def test_the_schema_stands_beside_other_tables(url: str, shared: ReplyServer) ->
     assert shared.reader().rows("SELECT nothing") == [], "nothing is made by looking"
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE ledger (mine int)")  # the lake's catalogue or Dagster's records may be here
-    put(shared, range(3))
+    as_dagster_has_it = url.replace("postgresql:", "postgresql+psycopg2:")
+    put(ReplyServer(Server(as_dagster_has_it, "replies.url_env", URL)), range(3))
     assert ledger.totals(shared, run_id="run").requests == 3
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM public.ledger")
