@@ -21,6 +21,7 @@ BENCHMARKS = {
     "definitions_load": "Loading the definitions (target: < 2 s more than `import dagster`)",
     "client_overhead": "CPU per call with all bookkeeping against the bare SDK (target: <= 1.5x)",
     "cache_million": "Reply cache with 1 M entries (target: p99 < 2 ms)",
+    "shared_replies": "Replies in a Postgres against the SQLite file",
     "warehouse_write": "Writing 1 M rows against a raw write (target: <= 1.3x)",
     "lake_landing": "Landing rows in a DuckLake against files",
     "matrix_scores": "Scores of a 100 x 100 matrix with 1,000 draws (target: < 5 s)",

@@ -25,8 +25,9 @@ from resources.ledger import LedgerRow
 from resources.messages import Estimator, Role, Status, Usage
 from resources.providers import Chosen
 from resources.records import encode
-from resources.replyfile import create
-from resources.writer import checksum
+from resources.replies import checksum
+from resources.replyfile import ReplyFile
+from resources.replystore import ReplyStore, connected
 
 BODY = encode(
     Chosen(tuple([0.1] * 10), 0.97, Status.OK, Estimator.LOGPROBS, Usage(400, 0, 1), "chatcmpl-" + "x" * 24),
@@ -35,8 +36,8 @@ BODY = encode(
 )
 
 
-def open_cache(path: Path, run_id: str = "r") -> ReplyCache:
-    cache, _ = ReplyCache.open(path, run_id=run_id, asset="a", partition="m", scope="s", budget_usd=None)
+def open_cache(store: ReplyStore, run_id: str = "r") -> ReplyCache:
+    cache, _ = ReplyCache.open(store, run_id=run_id, asset="a", partition="m", scope="s", budget_usd=None)
     return cache
 
 
@@ -47,9 +48,14 @@ def row(address: str) -> LedgerRow:
     )
 
 
+def count(store: ReplyStore, table: str) -> int:
+    with connected(store.connect()) as connection:
+        return int(connection.rows(f"SELECT count(*) FROM {table}")[0][0])
+
+
 def fill(path: Path, entries: int) -> None:
     """Entries as the writer leaves them, but without a million awaited futures."""
-    create(path)
+    ReplyFile(path).create()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous=OFF")
     addresses: Iterable[bytes] = sorted(bytes.fromhex(sha256_of(number)) for number in range(entries))
@@ -60,30 +66,30 @@ def fill(path: Path, entries: int) -> None:
     connection.close()
 
 
-def lookups(path: Path, entries: int, count: int) -> tuple[float, float, float]:
+def lookups(store: ReplyStore, entries: int, number: int) -> tuple[float, float, float]:
     """Median and 99th percentile of a single lookup, and the mean of one in bulk, in milliseconds."""
 
     async def main() -> tuple[float, float, float]:
-        cache, numbers, times = open_cache(path), random.Random(1), []
-        asked = [sha256_of(numbers.randrange(2 * entries)) for _ in range(count)]
+        cache, numbers, times = open_cache(store), random.Random(1), []
+        asked = [sha256_of(numbers.randrange(2 * entries)) for _ in range(number)]
         for address in asked:
             began = time.perf_counter()
             cache.get(address)
             times.append(1e3 * (time.perf_counter() - began))
         began = time.perf_counter()
         found = cache.get_many(asked)
-        bulk = 1e3 * (time.perf_counter() - began) / count
+        bulk = 1e3 * (time.perf_counter() - began) / number
         assert 0.4 < len(found) / len(set(asked)) < 0.6
         await cache.aclose()
         times.sort()
-        return times[count // 2], times[int(count * 0.99)], bulk
+        return times[number // 2], times[int(number * 0.99)], bulk
 
     return asyncio.run(main())
 
 
-def write(path: str, process: int, keys: int) -> None:
+def write(store: ReplyStore, process: int, keys: int) -> None:
     async def main() -> None:
-        cache = open_cache(Path(path), f"run{process}")
+        cache = open_cache(store, f"run{process}")
         for start in range(0, keys, 50):  # fifty in flight, as a provider's account has
             addresses = [sha256_of([process, number]) for number in range(start, min(start + 50, keys))]
             await asyncio.gather(*(cache.put(address, BODY, row(address)) for address in addresses))
@@ -92,11 +98,12 @@ def write(path: str, process: int, keys: int) -> None:
     asyncio.run(main())
 
 
-def writers(path: Path, processes: int, keys: int) -> float:
+def writers(store: ReplyStore, processes: int, keys: int) -> float:
     """Replies per second of all processes together; every reply and every ledger row must be there."""
-    before = sqlite3.connect(path).execute("SELECT count(*) FROM replies").fetchone()[0]
+    store.create()
+    before = count(store, "replies"), count(store, "ledger")
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=write, args=(str(path), number, keys)) for number in range(processes)]
+    workers = [context.Process(target=write, args=(store, number, keys)) for number in range(processes)]
     began = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -104,10 +111,8 @@ def writers(path: Path, processes: int, keys: int) -> float:
         worker.join()
         assert worker.exitcode == 0
     took = time.perf_counter() - began
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM replies").fetchone()[0] == before + processes * keys, "lost replies"
-    assert connection.execute("SELECT count(*) FROM ledger").fetchone()[0] == processes * keys, "lost ledger rows"
-    connection.close()
+    assert count(store, "replies") == before[0] + processes * keys, "lost replies"
+    assert count(store, "ledger") == before[1] + processes * keys, "lost ledger rows"
     return processes * keys / took
 
 
@@ -124,11 +129,11 @@ def main(arguments: list[str] | None = None) -> None:
             began = time.perf_counter()
             fill(path, entries)
             size = path.stat().st_size / 2**20
-            median, p99, bulk = lookups(path, entries, sizes.lookups)
+            median, p99, bulk = lookups(ReplyFile(path), entries, sizes.lookups)
             print(f"{entries:>9,} entries ({size:.0f} MiB, filled in {time.perf_counter() - began:.1f} s):", end=" ")
             print(f"lookup median {median:.4f} ms, p99 {p99:.4f} ms (target < 2), in bulk {bulk:.4f} ms")
-        rate = writers(large, sizes.processes, sizes.keys)
-        alone = writers(small, 1, sizes.keys)
+        rate = writers(ReplyFile(large), sizes.processes, sizes.keys)
+        alone = writers(ReplyFile(small), 1, sizes.keys)
         print(f"{sizes.processes} processes x {sizes.keys:,} replies: {rate:,.0f} a second, nothing lost", end=" ")
         print(f"(one process, small file: {alone:,.0f} a second; ratio {rate / alone:.2f})")
 

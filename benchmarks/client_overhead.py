@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from resources.messages import Message, Request, Role
 from resources.models import open_models
 from resources.registry import Registry
+from resources.replyfile import ReplyFile
 from tests.servers.scripted import Answer, Asked, ServerProcess, openai_logprobs, openai_text
 
 OPTIONS = tuple(str(rating) for rating in range(1, 11))
@@ -68,7 +69,7 @@ async def ours(url: str, requests: list[Request], concurrency: int, verb: str) -
     model = {"name": "m", "provider": "openai", "model": "m", "base_url": url, "max_concurrency": concurrency}
     registry = Registry.model_validate({"models": [{**model, "price": {"input": 1.0, "output": 2.0}}]})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "replies.sqlite"
+        path = ReplyFile(Path(folder) / "replies.sqlite")
         async with open_models(registry, path, root=Path(folder), run_id="r", asset="a", partition="m") as models:
             if verb == "choose":
                 assert all(row.probabilities for row in await models.choose_many(requests, OPTIONS))

@@ -42,6 +42,7 @@ from resources.asking import Models
 from resources.messages import Estimator, Message, OptionProbabilities, Reply, Request, Status
 from resources.models import open_models
 from resources.registry import Registry
+from resources.replyfile import ReplyFile
 from tests.servers.scripted import Answer, Asked, ServerProcess, openai_logprobs, openai_text
 
 TURNS, SIGMA = 3, 0.6
@@ -131,7 +132,7 @@ def starts_of(conversations: int) -> list[Start]:
 async def ours(url: str, starts: Sequence[Start], concurrency: int, folder: Path) -> None:
     model = {"name": "m", "provider": "openai", "model": "m", "base_url": url, "max_concurrency": concurrency}
     registry = Registry.model_validate({"models": [model]})
-    path = folder / "replies.sqlite"
+    path = ReplyFile(folder / "replies.sqlite")
     async with open_models(registry, path, root=folder, run_id="r", asset="a", partition="m") as models:
         await held(starts, models, lanes_of(registry))
 

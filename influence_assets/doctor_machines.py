@@ -1,10 +1,10 @@
-"""Whether what the study says of machines is there: the home of rows, Dagster's records, the cluster of steps."""
+"""Whether what the study says of machines is there: the home of rows, replies, Dagster's records, the cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from influence_assets import records
+from influence_assets import records, replies
 from influence_assets.homes import described
 from influence_assets.project import Project
 from resources.errors import InfluenceError
@@ -15,6 +15,8 @@ def examine_machines(project: Project) -> Iterator[tuple[bool, str]]:
     study = project.study
     if study.storage.kind != "files":
         yield _look(f"rows in {described(study.storage)}", lambda: _storage(project))
+    if study.replies.kind != "sqlite":
+        yield _look("replies in Postgres", lambda: _replies(project))
     if study.records.kind != "sqlite":
         yield _look("Dagster's records in Postgres", lambda: _records(project))
     if study.executor.kind != "in_process":
@@ -24,6 +26,8 @@ def examine_machines(project: Project) -> Iterator[tuple[bool, str]]:
                 True,
                 "note: Dagster's records are in SQLite; a cluster of several machines needs records: postgres",
             )
+        if study.replies.kind == "sqlite":
+            yield True, "note: replies are in SQLite; several machines that ask need replies: postgres"
         if study.storage.kind == "files":
             yield True, "note: rows are in files; a cluster of several machines needs storage: {kind: ducklake, ...}"
 
@@ -44,6 +48,10 @@ def _storage(project: Project) -> str:
         return f"{lake.snapshot()} commits so far"
     finally:
         lake.close()
+
+
+def _replies(project: Project) -> str:
+    return f"version {replies.server(project.study.replies).version()} answers"
 
 
 def _records(project: Project) -> str:

@@ -55,7 +55,7 @@ def estimate_assets(project: Project, assets: Sequence[str], models: Sequence[st
     planned |= plan_influence(project, assets, models)
     planned |= plan_joint(project, assets, models, frames[0], frames[1])
     return {
-        asset: estimate(plans, project.registry, project.cache_path, root=project.root)
+        asset: estimate(plans, project.registry, project.replies, root=project.root)
         for asset, plans in planned.items()
         if asset in assets
     }

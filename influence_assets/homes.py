@@ -12,13 +12,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
-from pydantic import ValidationError
-
 from influence_assets.machines import StorageSettings
+from influence_assets.marker import Marker
 from influence_assets.tables import ALL_TABLES, MACROS
-from resources.content import canonical
-from resources.durable import write_whole
 from resources.errors import InfluenceError, InputError, WarehouseError
 from resources.home import FilesHome, Home
 from resources.pointers import partition_id
@@ -26,12 +22,13 @@ from resources.tables import Table
 from resources.warehouse import Warehouse
 
 _LOG = logging.getLogger(__name__)
+_FIX = "remove it; partitions of files are then brought over where this home has none or older ones"
 
 
 def open_warehouse(root: Path, storage: StorageSettings) -> Warehouse:
     """The warehouse of the project in `root`, with all that has landed anywhere in the home that `storage` names."""
     data = root / "data"
-    marker = _Marker(data / "warehouse")
+    marker = Marker(data / "warehouse" / "home.json", StorageSettings(), fix=_FIX)
 
     def guard() -> None:
         now = marker.read()
@@ -102,26 +99,3 @@ def _move(root: Path, before: StorageSettings, now: StorageSettings) -> None:
             described(before),
             described(now),
         )
-
-
-class _Marker:
-    """Which home was used last; files, where nothing is said."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / "home.json"
-
-    def read(self) -> StorageSettings:
-        try:
-            return StorageSettings.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return StorageSettings()
-        except ValidationError as error:
-            fix = "remove it; partitions of files are then brought over where this home has none or older ones"
-            raise InputError("does not name a home of rows", place=self._path, value=str(error), fix=fix) from None
-
-    def write(self, storage: StorageSettings) -> None:
-        write_whole(self._path, canonical(storage.model_dump(mode="json", exclude_unset=True)), self._folder)
-
-    def lock(self) -> FileLock:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._folder / "home.lock")

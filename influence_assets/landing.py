@@ -69,7 +69,7 @@ def _record_what_was_left(step: Step, provenance: Provenance) -> None:
     from resources.ledger import runs_of
 
     warehouse = step.project.warehouse
-    for run_id in runs_of(step.project.cache_path, asset=step.asset, partition=step.partition):
+    for run_id in runs_of(step.project.replies, asset=step.asset, partition=step.partition):
         there = {"asset": step.asset, "partition": step.partition, "run_id": run_id}
         if run_id != step.run_id and warehouse.pointer(REQUESTS, there) is None:
             warehouse.write(REQUESTS, there, step.requests(run_id), replace(provenance, run_id=run_id))

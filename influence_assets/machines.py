@@ -1,4 +1,4 @@
-"""Settings of a study that say where things lie and run: rows, Dagster's records, and the steps of the graph.
+"""Settings of a study that say where things lie and run: rows, replies, Dagster's records, and the steps of the graph.
 
 None of them is part of what rows are made from: a study goes on elsewhere with nothing computed again. Passwords are
 never written in the file; the environment holds them, and libpq's own means (PGPASSWORD, ~/.pgpass) work too.
@@ -70,6 +70,18 @@ class RecordsSettings(_Part):
         default="INFLUENCE_RECORDS",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable with the URL, postgresql+psycopg2://user:password@host/database",
+    )
+
+
+class RepliesSettings(_Part):
+    """Where replies that were paid for lie, with the ledger: an SQLite file of one machine, or a Postgres database that
+    all machines reach."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    url_env: str = Field(
+        default="INFLUENCE_REPLIES",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable with the URL, postgresql://user:password@host/database",
     )
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import dagster as dg
 
 from influence_assets.homes import open_warehouse
+from influence_assets.replies import open_replies
 from influence_assets.study import Study, load_study
 from resources.content import Json
 from resources.errors import InputError
 from resources.pointers import Pointer, partition_id
 from resources.registry import Registry, load_registry
+from resources.replystore import ReplyStore
 from resources.tables import Table
 from resources.warehouse import Warehouse
 
@@ -58,8 +60,8 @@ class Project:
 
     @property
     def cache_path(self) -> Path:
-        """The reply cache. It must lie on a disk of this machine (docs/cluster.md); `INFLUENCE_CACHE` says where, when
-        the project's folder does not."""
+        """The SQLite file of replies, where the study names no server. It must lie on a disk of this machine
+        (docs/cluster.md); `INFLUENCE_CACHE` says where, when the project's folder does not."""
         named = os.environ.get("INFLUENCE_CACHE")
         return Path(named).resolve() if named else self.data / "cache" / "replies.sqlite"
 
@@ -78,6 +80,11 @@ class Project:
     @cached_property
     def warehouse(self) -> Warehouse:
         return open_warehouse(self.root, self.study.storage)
+
+    @cached_property
+    def replies(self) -> ReplyStore:
+        """Replies that were paid for, and the ledger (`influence_assets.replies.open_replies`)."""
+        return open_replies(self.cache_path, self.study.replies)
 
     def pointer(self, table: Table, partition: Mapping[str, str]) -> Pointer | None:
         """What a partition of a table holds now."""

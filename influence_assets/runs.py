@@ -109,7 +109,8 @@ def run(
     id when none were left.
     """
     home = prepare_home(project)
-    _ = project.warehouse  # where its home has changed, rows are brought over now, before steps elsewhere ask for them
+    # Where their home has changed, rows and replies are brought over now, before steps elsewhere ask for them.
+    _ = project.warehouse, project.replies
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
     with quiet_instance(home) as instance, terminal_bars(console):

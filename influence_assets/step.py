@@ -106,7 +106,7 @@ class Step(Standing):
         async def main() -> T:
             async with open_models(
                 registry or self.project.registry,
-                self.project.cache_path,
+                self.project.replies,
                 root=self.project.root,
                 run_id=self.run_id,
                 asset=self.asset,
@@ -126,7 +126,7 @@ class Step(Standing):
         from resources.ledger import rows_for
 
         run = run_id or self.run_id
-        rows = rows_for(self.project.cache_path, run_id=run, asset=self.asset, partition=self.partition)
+        rows = rows_for(self.project.replies, run_id=run, asset=self.asset, partition=self.partition)
         return rows.sort("request_id", "cached", "at").unique("request_id", keep="first", maintain_order=True)
 
     def progress(self, label: str = "") -> Callback:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from influence_assets.features.settings import FeaturesSettings
 from influence_assets.influence.settings import InfluenceSettings
 from influence_assets.joint.settings import JointSettings
-from influence_assets.machines import ExecutorSettings, RecordsSettings, StorageSettings
+from influence_assets.machines import ExecutorSettings, RecordsSettings, RepliesSettings, StorageSettings
 from resources.messages import Role
 from resources.yamlfiles import load_yaml
 
@@ -89,6 +89,7 @@ class Study(_Part):
     budget_usd: float | None = Field(default=None, ge=0)
     automation: AutomationSettings = AutomationSettings()
     storage: StorageSettings = StorageSettings()
+    replies: RepliesSettings = RepliesSettings()
     records: RecordsSettings = RecordsSettings()
     executor: ExecutorSettings = ExecutorSettings()
     personas: PersonaSettings
@@ -102,7 +103,7 @@ class Study(_Part):
     def _one_word_is_enough(cls, given: object) -> object:
         return {"costly": given} if isinstance(given, bool) else given
 
-    @field_validator("storage", "records", "executor", mode="before")
+    @field_validator("storage", "replies", "records", "executor", mode="before")
     @classmethod
     def _so_it_is_here(cls, given: object) -> object:
         return {"kind": given} if isinstance(given, str) else given

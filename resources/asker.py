@@ -74,9 +74,9 @@ class Asker:
         self._on_event, self._on_seam = on_event, on_seam
         self._pending: dict[str, asyncio.Future[Settled | None]] = {}
 
-    def known(self, questions: Sequence[Question[T]], start: int) -> dict[int, T]:
+    async def known(self, questions: Sequence[Question[T]], start: int) -> dict[int, T]:
         """Answers that the cache holds, by position from `start` on; one bulk lookup."""
-        bodies = self._cache.get_many([question.address for question in questions])
+        bodies = await self._cache.find([question.address for question in questions])
         answers: dict[int, T] = {}
         for index, question in enumerate(questions if bodies else (), start):
             body = bodies.get(question.address)
@@ -116,13 +116,7 @@ class Asker:
     async def _settle(self, question: Question[T]) -> Settled:
         """The stored answer; asked if neither the cache has it nor anybody is asking."""
         address = question.address
-        while True:
-            body = self._cache.get(address)
-            if body is not None:
-                return Settled(body, None, cached=True)
-            pending = self._pending.get(address)
-            if pending is None:
-                break
+        while (pending := self._pending.get(address)) is not None:
             await asyncio.wait((pending,))
             # None: whoever asked was stopped before an answer came, and it is somebody else's turn.
             if (other := pending.result()) is not None:
@@ -131,7 +125,12 @@ class Asker:
         self._pending[address] = turn
         settled = None
         try:
-            settled = await (self._estimate(question) if _is_estimate(question) else self._ask(question))
+            # Looked up in our turn: whoever was asking until now has stored the answer before the turn was given on.
+            body = (await self._cache.find((address,))).get(address)
+            if body is not None:
+                settled = Settled(body, None, cached=True)
+            else:
+                settled = await (self._estimate(question) if _is_estimate(question) else self._ask(question))
             return settled
         finally:
             del self._pending[address]

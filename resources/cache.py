@@ -1,59 +1,38 @@
 """The reply cache: every answer that was paid for, under the sha256 of the question.
 
 Looking up is reading: a row that is torn (its checksum or its JSON does not fit) is a miss, and is asked again and
-replaced. Storing goes through the group writer. Several processes may have the same file open.
+replaced. Storing goes through the group writer. Several processes may have the same store open.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
 from collections.abc import Iterable, Sequence
-from itertools import islice
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 from resources import ledger
 from resources.budget import Budget
 from resources.ledger import LedgerRow
-from resources.replyfile import connect, create, unreadable
-from resources.writer import GroupWriter, Seam, checksum
+from resources.replies import lookup
+from resources.replystore import ReplyStore, connected
+from resources.writer import GroupWriter, Seam
 
-_CHUNK = 500
 _NOTES = 1_000
 
 
-def lookup(connection: sqlite3.Connection, addresses: Sequence[str]) -> dict[str, str]:
-    """Stored bodies (JSON text) of those addresses (64 hex digits) that are there and whole."""
-    found: dict[str, str] = {}
-    keys = iter(addresses)
-    while chunk := [bytes.fromhex(key) for key in islice(keys, _CHUNK)]:
-        marks = ",".join("?" * len(chunk))
-        rows = connection.execute(f"SELECT address, body, crc FROM replies WHERE address IN ({marks})", chunk)
-        for address, body, crc in rows:
-            if isinstance(body, str) and _whole(address, body, crc):
-                found[address.hex()] = body
-    return found
-
-
-def _whole(address: bytes, body: str, crc: int) -> bool:
-    try:
-        return checksum(address, body) == crc
-    except UnicodeEncodeError:
-        return False
-
-
 class ReplyCache:
-    """One open cache file, for one materialization. Made by `ReplyCache.open`, used from one event loop."""
+    """One open cache, for one materialization. Made by `ReplyCache.open`, used from one event loop."""
 
-    def __init__(self, path: Path, *, session: int, scope: str, budget: Budget, on_seam: Seam | None) -> None:
-        self._path = path
-        self._reader = connect(path)
-        self._writer = GroupWriter(path, session=session, scope=scope, on_spent=budget.refresh, on_seam=on_seam)
+    def __init__(self, store: ReplyStore, *, session: int, scope: str, budget: Budget, on_seam: Seam | None) -> None:
+        self._reader = store.connect()
+        self._looking = ThreadPoolExecutor(1, "reply-reader") if store.far else None
+        self._writer = GroupWriter(store, session=session, scope=scope, on_spent=budget.refresh, on_seam=on_seam)
         self._notes: list[LedgerRow] = []
 
     @classmethod
     def open(
         cls,
-        path: Path,
+        store: ReplyStore,
         *,
         run_id: str,
         asset: str,
@@ -62,17 +41,12 @@ class ReplyCache:
         budget_usd: float | None,
         on_seam: Seam | None = None,
     ) -> tuple[ReplyCache, Budget]:
-        """The cache and the budget whose spending it keeps; an `InputError` when the file cannot be used."""
-        create(path)
-        connection = connect(path)
-        try:
+        """The cache and the budget whose spending it keeps; an `InputError` when the store cannot be used."""
+        store.create()
+        with connected(store.connect()) as connection:
             session = ledger.open_session(connection, run_id=run_id, asset=asset, partition=partition, scope=scope)
             budget = Budget(budget_usd, spent=ledger.spent(connection, scope), scope=scope)
-        except sqlite3.DatabaseError as error:
-            raise unreadable(path, error) from error
-        finally:
-            connection.close()
-        return cls(path, session=session, scope=scope, budget=budget, on_seam=on_seam), budget
+        return cls(store, session=session, scope=scope, budget=budget, on_seam=on_seam), budget
 
     def get(self, address: str) -> str | None:
         """The stored body of one address, or None."""
@@ -80,10 +54,14 @@ class ReplyCache:
 
     def get_many(self, addresses: Sequence[str]) -> dict[str, str]:
         """The stored bodies of those addresses that are there."""
-        try:
-            return lookup(self._reader, addresses)
-        except sqlite3.DatabaseError as error:
-            raise unreadable(self._path, error) from error
+        return lookup(self._reader, addresses)
+
+    async def find(self, addresses: Sequence[str]) -> dict[str, str]:
+        """`get_many` for the event loop, which is not kept waiting for a server: replies that are under way would come
+        too late."""
+        if self._looking is None:
+            return self.get_many(addresses)
+        return await asyncio.get_running_loop().run_in_executor(self._looking, self.get_many, addresses)
 
     async def put(self, address: str, body: str, row: LedgerRow) -> str:
         """Store a reply with its ledger row and wait for the commit. Returns the body that the cache then holds:
@@ -102,9 +80,11 @@ class ReplyCache:
             self._notes = []
 
     async def aclose(self) -> None:
-        """Write what was noted, stop the writer, close the file."""
+        """Write what was noted, stop the writer, close the store."""
         self._flush()
         try:
             await self._writer.aclose()
         finally:
+            if self._looking is not None:
+                self._looking.shutdown(wait=True, cancel_futures=True)
             self._reader.close()

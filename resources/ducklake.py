@@ -22,6 +22,7 @@ import duckdb
 
 from resources.content import Json, canonical
 from resources.errors import InputError, WarehouseError, one_line
+from resources.postgres import hidden
 from resources.sql import literal
 
 T = TypeVar("T")
@@ -46,18 +47,7 @@ class Address:
 
     def hidden(self, text: str) -> str:
         """A message without the connection string and the password in it."""
-        for secret in (self.catalogue, self._password()):
-            text = text.replace(secret, "***") if secret else text
-        return text
-
-    def _password(self) -> str:
-        import psycopg2
-        from psycopg2.extensions import parse_dsn
-
-        try:
-            return str(parse_dsn(self.catalogue).get("password", ""))
-        except psycopg2.Error:
-            return ""
+        return hidden(text, self.catalogue)
 
 
 class Lake:

@@ -15,11 +15,11 @@ from pathlib import Path
 from resources.accounts import static_for
 from resources.answers import check_options
 from resources.budget import cost_usd
-from resources.cache import lookup
 from resources.messages import Request, Usage
 from resources.questions import TextQuestion, always_draws, choice_question, draw_questions, text_question
 from resources.registry import ModelEntry, Registry
-from resources.replyfile import connect
+from resources.replies import lookup
+from resources.replystore import ReplyStore, connected
 from resources.steering import Steering
 
 _CHARACTERS_PER_TOKEN = 4.0
@@ -59,9 +59,9 @@ class Estimate:
 
 
 def estimate(
-    planned: Iterable[Planned], registry: Registry, cache_path: Path, *, root: Path, draws: int = 5
+    planned: Iterable[Planned], registry: Registry, replies: ReplyStore, *, root: Path, draws: int = 5
 ) -> dict[str, Estimate]:
-    """Requests, tokens and cost by model. Asks nobody and needs no key; a missing cache file holds no replies.
+    """Requests, tokens and cost by model. Asks nobody and needs no key; a store that was never made holds no replies.
 
     Raises `InputError` for an unknown model or a local model whose files are missing.
     """
@@ -73,7 +73,8 @@ def estimate(
         if key not in statics:
             statics[key] = static_for(entry, root, plan.request.adapter, plan.request.steering)
         questions |= _addresses(statics[key], entry, plan, draws)
-    known = _known(cache_path, list(questions))
+    with connected(replies.reader()) as connection:
+        known = lookup(connection, list(questions))
     by_model: dict[str, Estimate] = {}
     for address, (entry, request, output_tokens) in questions.items():
         one = _one(entry, request, output_tokens, cached=address in known)
@@ -99,13 +100,3 @@ def _one(entry: ModelEntry, request: Request, output_tokens: int, *, cached: boo
     characters = sum(len(message.content) for message in request.messages)
     tokens = math.ceil(characters / _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(request.messages)
     return Estimate(1, 0, tokens, output_tokens, cost_usd(Usage(tokens, 0, output_tokens), entry.price))
-
-
-def _known(cache_path: Path, addresses: list[str]) -> set[str]:
-    if not cache_path.exists():
-        return set()
-    connection = connect(cache_path)
-    try:
-        return set(lookup(connection, addresses))
-    finally:
-        connection.close()

@@ -1,22 +1,24 @@
 """What every request cost, as rows beside the replies: written in the transaction that stores the reply.
 
-The rows live in the SQLite file of the reply cache, so that a kill loses neither or both. `rows_for` hands them to the
+The rows live in the reply store, beside the replies, so that a kill loses neither or both. `rows_for` hands them to the
 warehouse, `totals` to the metadata of a materialization, `spent` to the budget. The cost of anything is a `SUM`: a row
 that was served from the cache (`cached`) carries neither tokens nor cost.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from resources.messages import Role, Status, Usage
-from resources.replyfile import connect
+from resources.replystore import Reader, ReplyStore, Transaction, connected
+
+Values = tuple[int | float | str | bytes | None, ...]
+"""A row of the table `ledger`: the session's number, then the columns of `COLUMNS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class LedgerRow:
     seed: int | None = None
     sample: int = 0
 
-    def values(self, session: int) -> tuple[int | float | str | bytes | None, ...]:
-        """The row as it is bound to `INSERT_ROW`."""
+    def values(self, session: int) -> Values:
+        """The row as it is stored."""
         return (
             session,
             bytes.fromhex(self.request_id),
@@ -77,11 +79,13 @@ class LedgerRow:
         )
 
 
-_COLUMNS = (
-    "session, request_id, provider, model, role, kind, input_tokens, cached_tokens, output_tokens, cost, latency_s, "
+COLUMNS = (
+    "request_id, provider, model, role, kind, input_tokens, cached_tokens, output_tokens, cost, latency_s, "
     "cached, status, retries, at, prompt, weights, adapter, steering, seed, sample"
 )
-INSERT_ROW = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({','.join('?' * len(_COLUMNS.split(',')))})"
+_WIDTH = len(COLUMNS.split(","))
+_COST = COLUMNS.split(", ").index("cost")
+_ADD = f"INSERT INTO ledger (session, {COLUMNS}) VALUES (?{', ?' * _WIDTH})"
 
 _SCHEMA = pl.Schema(
     {
@@ -111,45 +115,40 @@ _SCHEMA = pl.Schema(
     }
 )
 
-_SELECT = """
-SELECT lower(hex(l.request_id)), s.run_id, s.asset, s.partition, l.provider, l.model, l.role, l.kind, l.input_tokens,
-       l.cached_tokens, l.output_tokens, l.cost, l.latency_s, l.cached, l.status, l.retries,
-       CAST(l.at * 1000000 AS INTEGER), lower(hex(l.prompt)), lower(hex(l.weights)), lower(hex(l.adapter)),
-       lower(hex(l.steering)), l.seed, l.sample
+_SELECT = f"""
+SELECT {", ".join(f"l.{name}" for name in COLUMNS.split(", "))}
 FROM ledger l JOIN sessions s ON s.id = l.session
+WHERE s.run_id = ? AND s.asset = ? AND s.partition = ? ORDER BY l.id
 """
 
 
-def rows_for(path: Path, *, run_id: str, asset: str, partition: str) -> pl.DataFrame:
+def rows_for(store: ReplyStore, *, run_id: str, asset: str, partition: str) -> pl.DataFrame:
     """Every request of one materialization in the order in which it was settled; columns as in `ledger.requests`.
 
-    No file yet means no rows.
+    Nothing stored yet means no rows.
     """
-    if not path.exists():
-        return _SCHEMA.to_frame()
-    where = "WHERE s.run_id = ? AND s.asset = ? AND s.partition = ? ORDER BY l.id"
-    connection = connect(path)
-    try:
-        rows = connection.execute(_SELECT + where, _exact(run_id, asset, partition)).fetchall()
-    finally:
-        connection.close()
+    with connected(store.reader()) as connection:
+        rows = connection.rows(_SELECT, _exact(run_id, asset, partition))
     raw = dict(_SCHEMA) | {"at": pl.Int64(), "cached": pl.Int64()}
-    frame = pl.DataFrame([_readable(row) for row in rows], schema=raw, orient="row")
+    whose = (run_id, asset, partition)
+    frame = pl.DataFrame([_readable(row, whose) for row in rows], schema=raw, orient="row")
     at = pl.col("at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return frame.with_columns(pl.col("cached").cast(pl.Boolean), at)
 
 
-def runs_of(path: Path, *, asset: str, partition: str) -> list[str]:
+def _readable(row: tuple[Any, ...], whose: tuple[str, str, str]) -> Values:
+    """A row in the order and the types of `_SCHEMA`."""
+    request_id, provider, model, *middle, at, prompt, weights, adapter, steering, seed, sample = row
+    hashes = (_hex(value) for value in (prompt, weights, adapter, steering))
+    return (_hex(request_id), *whose, provider, _name(model), *middle, int(at * 1_000_000), *hashes, seed, sample)
+
+
+def runs_of(store: ReplyStore, *, asset: str, partition: str) -> list[str]:
     """Every run that asked something for one asset and partition, in the order in which they began."""
-    if not path.exists():
-        return []
-    connection = connect(path)
-    try:
-        query = "SELECT run_id FROM sessions WHERE asset = ? AND partition = ? ORDER BY id"
-        found = connection.execute(query, _exact(asset, partition)).fetchall()
-    finally:
-        connection.close()
-    return list(dict.fromkeys(str(_readable(row)[0]) for row in found))
+    query = "SELECT run_id FROM sessions WHERE asset = ? AND partition = ? ORDER BY id"
+    with connected(store.reader()) as connection:
+        found = connection.rows(query, _exact(asset, partition))
+    return list(dict.fromkeys(_name(row[0]) for row in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +172,13 @@ FROM ledger l JOIN sessions s ON s.id = l.session
 """
 
 
-def totals(path: Path, *, run_id: str, asset: str | None = None, partition: str | None = None) -> Totals:
+def totals(store: ReplyStore, *, run_id: str, asset: str | None = None, partition: str | None = None) -> Totals:
     """Sums over a run, or over one asset or partition of it."""
-    rows: Sequence[tuple[str, int, int, int, int, int, float, int]] = ()
-    if path.exists():
-        given = {"run_id": run_id, "asset": asset, "partition": partition}
-        named = {name: value for name, value in given.items() if value is not None}
-        where = " AND ".join(f"s.{name} = ?" for name in named)
-        connection = connect(path)
-        try:
-            rows = connection.execute(f"{_SUMS} WHERE {where} GROUP BY l.status", _exact(*named.values())).fetchall()
-        finally:
-            connection.close()
+    given = {"run_id": run_id, "asset": asset, "partition": partition}
+    named = {name: value for name, value in given.items() if value is not None}
+    where = " AND ".join(f"s.{name} = ?" for name in named)
+    with connected(store.reader()) as connection:
+        rows = connection.rows(f"{_SUMS} WHERE {where} GROUP BY l.status", _exact(*named.values()))
     sums = [sum(float(row[index]) for row in rows) for index in range(1, 8)]
     by_status = MappingProxyType({row[0]: row[1] for row in sorted(rows)})
     return Totals(
@@ -199,30 +193,38 @@ def totals(path: Path, *, run_id: str, asset: str | None = None, partition: str 
     )
 
 
-def spent(connection: sqlite3.Connection, scope: str) -> float:
+def spent(reader: Reader, scope: str) -> float:
     """US dollars that all processes have spent in one budget scope so far."""
-    row = connection.execute("SELECT cost FROM spending WHERE scope = ?", _exact(scope)).fetchone()
-    return float(row[0]) if row else 0.0
+    rows = reader.rows("SELECT cost FROM spending WHERE scope = ?", _exact(scope))
+    return float(rows[0][0]) if rows else 0.0
 
 
-def open_session(connection: sqlite3.Connection, *, run_id: str, asset: str, partition: str, scope: str) -> int:
+def open_session(reader: Reader, *, run_id: str, asset: str, partition: str, scope: str) -> int:
     """The number under which one materialization's rows are kept; the same materialization has the same number."""
-    names = _exact(run_id, asset, partition, scope)
-    connection.execute("INSERT OR IGNORE INTO sessions (run_id, asset, partition, scope) VALUES (?,?,?,?)", names)
-    found = connection.execute(
-        "SELECT id FROM sessions WHERE run_id = ? AND asset = ? AND partition = ? AND scope = ?", names
-    ).fetchone()
-    return int(found[0])
+    return session_number(reader, _exact(run_id, asset, partition, scope))
 
 
-def add_rows(connection: sqlite3.Connection, session: int, scope: str, rows: Sequence[LedgerRow]) -> None:
+def session_number(reader: Reader, names: tuple[bytes, ...]) -> int:
+    """The number of the session of those names (run, asset, partition, scope), which is made where it is missing."""
+    where = "run_id = ? AND asset = ? AND partition = ? AND scope = ?"
+    reader.rows("INSERT INTO sessions (run_id, asset, partition, scope) VALUES (?,?,?,?) ON CONFLICT DO NOTHING", names)
+    return int(reader.rows(f"SELECT id FROM sessions WHERE {where}", names)[0][0])
+
+
+def add_rows(transaction: Transaction, session: int, scope: str, rows: Sequence[LedgerRow]) -> None:
     """Append rows and what they cost; part of the caller's transaction."""
-    connection.executemany(INSERT_ROW, [row.values(session) for row in rows])
-    cost = sum(row.cost for row in rows)
+    add_values(transaction, _exact(scope)[0], [row.values(session) for row in rows])
+
+
+def add_values(transaction: Transaction, scope: bytes, rows: Sequence[Values]) -> None:
+    """Append rows as they are stored, and what they cost. The budget's row comes last: whoever writes it keeps others
+    of its scope waiting until the commit."""
+    transaction.insert(_ADD, rows)
+    cost = sum(float(row[1 + _COST] or 0.0) for row in rows)
     if cost:
-        connection.execute(
-            "INSERT INTO spending VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET cost = cost + excluded.cost",
-            (*_exact(scope), cost),
+        transaction.rows(
+            "INSERT INTO spending VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET cost = spending.cost + excluded.cost",
+            (scope, cost),
         )
 
 
@@ -231,5 +233,9 @@ def _exact(*names: str) -> tuple[bytes, ...]:
     return tuple(name.encode("utf-8", "surrogatepass") for name in names)
 
 
-def _readable(row: Sequence[int | float | str | bytes | None]) -> list[int | float | str | None]:
-    return [value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value for value in row]
+def _name(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogatepass")
+
+
+def _hex(stored: bytes | None) -> str:
+    return (stored or b"").hex()

@@ -27,6 +27,7 @@ from resources.ledger import Origin
 from resources.messages import OptionProbabilities, Reply, Request
 from resources.questions import ChoiceQuestion, Question, TextQuestion, choice_question, text_question
 from resources.registry import ModelEntry, ProviderName, Registry
+from resources.replystore import ReplyStore
 from resources.writer import Seam
 
 __all__ = ["Event", "ModelLayer", "Settings", "identity_of", "open_models"]
@@ -43,7 +44,7 @@ def identity_of(entry: ModelEntry, root: Path) -> Json:
 @asynccontextmanager
 async def open_models(
     registry: Registry,
-    cache_path: Path,
+    replies: ReplyStore,
     *,
     root: Path,
     run_id: str,
@@ -57,12 +58,12 @@ async def open_models(
 ) -> AsyncIterator[ModelLayer]:
     """The models of a registry, for one materialization.
 
-    `root` is where relative directories of local models start. What shares `budget_scope` (default: the run) shares
-    `budget_usd`. `on_seam` is called at `after reply`, `before commit` and `after commit`, so that a test can stop the
-    process there. Raises `InputError` when the cache file cannot be used.
+    `replies` is where answers are remembered; `root` is where relative directories of local models start. What shares
+    `budget_scope` (default: the run) shares `budget_usd`. `on_seam` is called at `after reply`, `before commit` and
+    `after commit`, so that a test can stop the process there. Raises `InputError` when the store cannot be used.
     """
     cache, budget = ReplyCache.open(
-        cache_path,
+        replies,
         run_id=run_id,
         asset=asset,
         partition=partition,
@@ -149,7 +150,7 @@ class ModelLayer:
         answers: dict[int, T] = {}
         for start in range(0, len(requests), _LOOKUP):
             chunk = [ask(request) for request in requests[start : start + _LOOKUP]]
-            answers |= self._asker.known(chunk, start)
+            answers |= await self._asker.known(chunk, start)
             questions += chunk
             await asyncio.sleep(0)
         report = on_progress or _silent

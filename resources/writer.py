@@ -9,27 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from resources import ledger
 from resources.errors import InfluenceError
 from resources.ledger import LedgerRow
-from resources.replyfile import connect, unreadable
+from resources.replies import keep
+from resources.replystore import ReplyStore, Transaction, connected
 
 Seam = Callable[[str], None]
 """Called with the name of a place at which a test may stop the process: `before commit`, `after commit`."""
 
 _LARGEST_BATCH = 2_000
-
-
-def checksum(address: bytes, body: str) -> int:
-    """crc32 over address and body."""
-    return zlib.crc32(body.encode(), zlib.crc32(address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +39,16 @@ class GroupWriter:
     """The one writing thread of one open cache. `on_spent` gets the scope's spending after each commit."""
 
     def __init__(
-        self, path: Path, *, session: int, scope: str, on_spent: Callable[[float], None], on_seam: Seam | None = None
+        self,
+        store: ReplyStore,
+        *,
+        session: int,
+        scope: str,
+        on_spent: Callable[[float], None],
+        on_seam: Seam | None = None,
     ) -> None:
-        self._path, self._session, self._scope = path, session, scope
+        self._store, self._session, self._scope = store, session, scope
+        self._connection = store.connect()  # here, so that an unusable store is heard of
         self._on_spent, self._on_seam = on_spent, on_seam or (lambda _: None)
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -74,15 +74,12 @@ class GroupWriter:
             raise self._failure
 
     def _run(self) -> None:
-        connection = connect(self._path)
         last = False
-        try:
+        with connected(self._connection):
             while not last:
                 batch, last = self._gather()
                 if batch:
-                    self._commit_and_tell(connection, batch)
-        finally:
-            connection.close()
+                    self._commit_and_tell(batch)
 
     def _gather(self) -> tuple[list[Write], bool]:
         """Wait for one item, then take what else has gathered; the flag says that this is the end."""
@@ -95,50 +92,36 @@ class GroupWriter:
             item = self._queue.get()
         return batch, True
 
-    def _commit_and_tell(self, connection: sqlite3.Connection, batch: list[Write]) -> None:
+    def _commit_and_tell(self, batch: list[Write]) -> None:
         try:
-            bodies, spent = self._commit(connection, batch)
+            bodies, spent = self._commit(batch)
         except Exception as error:  # whatever it is, those who wait must hear of it
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = unreadable(self._path, error)
+            failure = error if isinstance(error, InfluenceError) else self._store.broken(error)
             self._failure = self._failure or failure
             self._loop.call_soon_threadsafe(_fail, batch, failure)
         else:
             self._loop.call_soon_threadsafe(self._tell, batch, bodies, spent)
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[Write]) -> tuple[dict[bytes, str], float]:
-        replies = {write.address: write for write in batch if write.address}
+    def _commit(self, batch: list[Write]) -> tuple[dict[bytes, str], float]:
+        replies = {write.address: write.body for write in batch if write.address}
+        rows = [row for write in batch for row in write.rows]
+
+        def work(transaction: Transaction, again: bool) -> tuple[dict[bytes, str], float]:
+            bodies = keep(transaction, replies)
+            if not again:
+                ledger.add_rows(transaction, self._session, self._scope, rows)
+            return bodies, ledger.spent(transaction, self._scope)
+
         self._on_seam("before commit")
-        connection.execute("BEGIN IMMEDIATE")
-        before = connection.total_changes
-        connection.executemany(
-            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)",
-            [(address, write.body, checksum(address, write.body)) for address, write in replies.items()],
-        )
-        bodies = {address: write.body for address, write in replies.items()}
-        if connection.total_changes - before < len(replies):
-            bodies = {address: _settle(connection, address, write.body) for address, write in replies.items()}
-        ledger.add_rows(connection, self._session, self._scope, [row for write in batch for row in write.rows])
-        spent = ledger.spent(connection, self._scope)
-        connection.execute("COMMIT")
+        done = self._connection.transaction(work)
         self._on_seam("after commit")
-        return bodies, spent
+        return done
 
     def _tell(self, batch: list[Write], bodies: dict[bytes, str], spent: float) -> None:
         self._on_spent(spent)
         for write in batch:
             if write.done is not None and not write.done.done():
                 write.done.set_result(bodies[write.address])
-
-
-def _settle(connection: sqlite3.Connection, address: bytes, body: str) -> str:
-    """The reply that counts: the one that was there, unless it is torn; then ours takes its place."""
-    found = connection.execute("SELECT body, crc FROM replies WHERE address = ?", (address,)).fetchone()
-    if found is not None and isinstance(found[0], str) and checksum(address, found[0]) == found[1]:
-        return str(found[0])
-    connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (address, body, checksum(address, body)))
-    return body
 
 
 def _fail(batch: list[Write], failure: InfluenceError) -> None:

@@ -14,6 +14,10 @@ import hypothesis
 import pytest
 import yaml
 
+from resources.postgres import Server
+from resources.replyfile import ReplyFile
+from resources.replyserver import ReplyServer
+from resources.replystore import ReplyStore
 from tests.scale import scaled
 from tests.servers.postgres import Postgres, binaries
 from tests.servers.scripted import Script, ScriptedServer
@@ -50,6 +54,14 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ReplyStore:
+    """An empty reply store of either kind; what holds for one holds for the other."""
+    if request.param == "sqlite":
+        return ReplyFile(tmp_path / "deep" / "replies.sqlite")
+    return ReplyServer(Server(request.getfixturevalue("postgres").database(), "replies.url_env", "INFLUENCE_REPLIES"))
 
 
 # How long an example takes says something about the machine, not about the law.

@@ -63,7 +63,7 @@ async def _asked(project: Project, family: Family, environment: str, n: int, see
 
     async with open_models(
         project.registry,
-        project.cache_path,
+        project.replies,
         root=project.root,
         run_id=f"new-states-{uuid4().hex}",
         asset="new_states",

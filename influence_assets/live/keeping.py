@@ -103,4 +103,4 @@ def _judgement(row: Judgement) -> dict[str, object]:
 def _requests(project: Project, conversation_id: str) -> pl.DataFrame:
     from resources.ledger import rows_for
 
-    return rows_for(project.cache_path, run_id=conversation_id, asset=ASSET, partition=conversation_id)
+    return rows_for(project.replies, run_id=conversation_id, asset=ASSET, partition=conversation_id)

@@ -82,7 +82,7 @@ def set_stage(project: Project, setting: Setting) -> LiveConversation:
     opened = functools.partial(
         open_models,
         registry,
-        project.cache_path,
+        project.replies,
         root=project.root,
         run_id=conversation_id,
         asset=ASSET,

@@ -9,6 +9,7 @@ worker in the rollouts as well.
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,10 +31,12 @@ from tests.servers.scripted import Answer, Asked, Script, ScriptedServer
 if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra [cluster] is not installed: pip install -e '.[cluster]'", allow_module_level=True)
 
+import psycopg2
+
 from tests.servers.ray_cluster import RayCluster
 
-LAKE, RECORDS = "INFLUENCE_TEST_CATALOGUE", "INFLUENCE_TEST_RECORDS"
-PLAIN: dict[str, Any] = {"storage": "files", "records": "sqlite", "executor": "in_process"}
+LAKE, REPLIES, RECORDS = "INFLUENCE_TEST_CATALOGUE", "INFLUENCE_TEST_REPLIES", "INFLUENCE_TEST_RECORDS"
+PLAIN: dict[str, Any] = {"storage": "files", "replies": "sqlite", "records": "sqlite", "executor": "in_process"}
 MODELS = scaled(1, 4)
 LOOP = ("initial_states", "checkpoint_0", "rollout_batches_0", "preference_scores_0", "training_set_0", "checkpoint_1")
 ALONE = scaled(5, 2)
@@ -49,8 +52,9 @@ Working = Callable[[psutil.Process], bool]
 
 @pytest.fixture
 def keys(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """The URLs, which are in the environment alone."""
-    found = {LAKE: postgres.database(), RECORDS: postgres.database().replace("postgresql:", "postgresql+psycopg2:")}
+    """The URLs, which are in the environment alone. The replies lie in the database of the lake."""
+    records = postgres.database().replace("postgresql:", "postgresql+psycopg2:")
+    found = dict.fromkeys((LAKE, REPLIES), postgres.database()) | {RECORDS: records}
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
@@ -105,7 +109,7 @@ def run_and_lose(project: Path, keys: Mapping[str, str], cluster: RayCluster) ->
     log = project / "run.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command(*arguments(THERE)),
+            command(*arguments((*FIRST[:1], *THERE))),
             cwd=project,
             env=environment(project) | dict(keys),
             stdout=out,
@@ -141,9 +145,15 @@ def trains(process: psutil.Process) -> bool:
 
 
 def rolls_out(process: psutil.Process) -> bool:
-    """A rollout step that has begun: its model's answers are being written."""
-    step = process.environ().get("DAGSTER_RUN_STEP_KEY", "")
-    return "rollout_batches_0" in step and any("replies.sqlite" in file.path for file in process.open_files())
+    """A rollout step, once answers in rollouts are being written."""
+    if "rollout_batches_0" not in process.environ().get("DAGSTER_RUN_STEP_KEY", ""):
+        return False
+    with psycopg2.connect(os.environ[REPLIES]) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM influence_replies.ledger l JOIN influence_replies.sessions s ON s.id = l.session"
+            " WHERE s.asset = 'rollout_batches_0'"
+        )
+        return bool(cursor.fetchall()[0][0])
 
 
 def steps(project: Path, kind: str) -> list[str]:
@@ -185,6 +195,7 @@ def test_there_and_back_by_the_study_alone(
         project,
         {
             "storage": {"kind": "ducklake", "catalogue_env": LAKE},
+            "replies": {"kind": "postgres", "url_env": REPLIES},
             "records": {"kind": "postgres", "url_env": RECORDS},
             "executor": {"kind": "ray", "address": cluster.address},
         },
@@ -193,16 +204,17 @@ def test_there_and_back_by_the_study_alone(
     assert "brought over from files to DuckLake (data/lake)" in said
     assert len(steps(project, "STEP_UP_FOR_RETRY")) >= lost
     assert steps(project, "STEP_FAILURE") == []
-    assert len(steps(project, "STEP_SUCCESS")) == MODELS * len(THERE)
+    assert len(steps(project, "STEP_SUCCESS")) == 1 + MODELS * len(THERE)
     count = "SELECT count(*) AS n FROM checkpoints WHERE iteration = 1"
     shown = influence(project, "sql", count, keys=keys).stdout
     assert shown == influence(staying, "sql", count).stdout
     then = influence(project, "sql", "--as-of", first_run(project)[:13], count, keys=keys).stdout
-    assert "│ 0 │" in then, "that run had ended before anything was trained"
+    assert "│ 0 │" in then, "that run, of the initial states, had ended before anything was trained"
 
     edit(project, PLAIN)
     said = run(project, FIRST + THERE + BACK, keys)
     assert "brought over from DuckLake (data/lake) to files" in said
+    assert "rows of the ledger brought over from postgres to sqlite" in said
     assert rows(project, VERSIONS) == rows(staying, VERSIONS)
     assert made(project) == made(staying), "nothing is computed twice"
     # Two models that ask the same at the same moment, in two processes, both pay; nobody pays for a lost step again.

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from resources import ledger
+from resources.replyfile import ReplyFile
 from tests.faults.killed_asker import CONCURRENCY, QUESTIONS
 from tests.scale import LONG, scaled
 from tests.servers.faulty import right
@@ -52,7 +53,7 @@ def test_killed_at_a_seam_nothing_that_was_stored_is_asked_again(
     server = scripted_server(quick)
     assert run(server, tmp_path, seam, nth) == -signal.SIGKILL
     asked_before = len(server.calls)
-    path = tmp_path / "replies.sqlite"
+    path = ReplyFile(tmp_path / "replies.sqlite")
     stored = ledger.totals(path, run_id=f"{seam}{nth}")
     assert asked_before - IN_FLIGHT <= stored.requests <= asked_before
     assert run(server, tmp_path) == 0
@@ -81,7 +82,7 @@ def test_killed_at_any_moment_again_and_again(
         process.kill()
         kills += process.wait(timeout=30) == -signal.SIGKILL
     assert run(server, tmp_path) == 0
-    paid = ledger.rows_for(tmp_path / "replies.sqlite", run_id="0", asset="asset", partition="gpt")
+    paid = ledger.rows_for(ReplyFile(tmp_path / "replies.sqlite"), run_id="0", asset="asset", partition="gpt")
     paid = paid.filter(~pl.col("cached"))
     assert paid["request_id"].n_unique() == paid.height == QUESTIONS
     assert kills >= 1

@@ -13,6 +13,7 @@ import pytest
 from resources import ledger
 from resources.messages import Status
 from resources.models import Settings
+from resources.replyfile import ReplyFile
 from resources.trying import Patience
 from tests.scale import LONG, scaled
 from tests.servers.asking import QUICK, ask, layer, registry
@@ -39,7 +40,7 @@ def test_each_fault_is_survived(scripted_server: Start, tmp_path: Path, fault: i
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
-    assert ledger.totals(tmp_path / "replies.sqlite", run_id="run").retries == 1
+    assert ledger.totals(ReplyFile(tmp_path / "replies.sqlite"), run_id="run").retries == 1
 
 
 def test_an_absurd_retry_after_is_waited_for_no_longer_than_is_sane(scripted_server: Start, tmp_path: Path) -> None:
@@ -117,11 +118,13 @@ def _run(script: Script, folder: Path) -> float:
         assert [reply.text for reply in generated] == [f"re: {t}" for t in (*texts, *texts)]
         assert all(reply.status is Status.OK for reply in (*generated, *chosen))
         assert all(math.isclose(choice.p("yes"), 0.7 / 0.9) for choice in chosen)
-        rows = ledger.rows_for(folder / "replies.sqlite", run_id="run", asset="asset", partition="gpt").slice(2)
+        rows = ledger.rows_for(
+            ReplyFile(folder / "replies.sqlite"), run_id="run", asset="asset", partition="gpt"
+        ).slice(2)
         asked = {reply.request_id: reply.retries for reply in (*generated, *chosen)}
         assert dict(rows.select("request_id", "retries").iter_rows()) == asked
         assert rows.height == len(asked) == 4 * len(texts)
-        total = ledger.totals(folder / "replies.sqlite", run_id="run")
+        total = ledger.totals(ReplyFile(folder / "replies.sqlite"), run_id="run")
         count = server.stats()["count"]
         tries = total.requests + total.retries
         # On a busy machine some tries time out before they reach the server: they are in the ledger alone.

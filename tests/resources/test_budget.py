@@ -15,6 +15,7 @@ from resources.budget import Budget, cost_at_most, cost_usd
 from resources.errors import BudgetError
 from resources.messages import Status, Usage
 from resources.registry import Price
+from resources.replyfile import ReplyFile
 from tests.servers.asking import ask, layer, registry
 from tests.servers.scripted import Answer, Asked, Script, ScriptedServer, text
 
@@ -81,7 +82,7 @@ def test_the_budget_stops_the_run_and_keeps_what_was_paid(scripted_server: Start
 
     with pytest.raises(BudgetError, match="raise budget_usd"):
         asyncio.run(main(cap))
-    paid = ledger.totals(tmp_path / "replies.sqlite", run_id="run")
+    paid = ledger.totals(ReplyFile(tmp_path / "replies.sqlite"), run_id="run")
     assert 20 <= paid.requests == len(server.calls) <= 30
     assert paid.cost_usd <= cap
     with pytest.raises(BudgetError, match="is used up"):

@@ -15,6 +15,7 @@ from resources.estimate import Estimate, Planned, estimate
 from resources.messages import Estimator, Role, Status
 from resources.models import Event, Settings, identity_of
 from resources.registry import ModelEntry
+from resources.replyfile import ReplyFile
 from tests.servers.asking import QUICK, ask, layer, registry
 from tests.servers.scripted import (
     Answer,
@@ -51,7 +52,7 @@ def test_a_rerun_asks_nobody_and_gives_the_same_rows(scripted_server: Start, tmp
     for before, after in zip((*first[0], *first[1]), (*again[0], *again[1]), strict=True):  # type: ignore[misc]
         assert after.cached
         assert repr(before).replace("cached=False", "cached=True") == repr(after)
-    rows = ledger.rows_for(tmp_path / "replies.sqlite", run_id="two", asset="asset", partition="gpt")
+    rows = ledger.rows_for(ReplyFile(tmp_path / "replies.sqlite"), run_id="two", asset="asset", partition="gpt")
     assert rows.height == 24
     assert rows["cached"].all()
     assert rows["cost"].sum() == 0
@@ -88,7 +89,7 @@ def test_identical_requests_in_flight_are_asked_once(scripted_server: Start, tmp
 
     asyncio.run(main())
     assert len(server.calls) == 1
-    sums = ledger.totals(tmp_path / "replies.sqlite", run_id="run")
+    sums = ledger.totals(ReplyFile(tmp_path / "replies.sqlite"), run_id="run")
     assert (sums.requests, sums.cached, sums.input_tokens) == (14, 13, 100)
 
 
@@ -175,7 +176,7 @@ def test_where_the_first_token_cannot_tell_five_draws_do(scripted_server: Start,
     probes = 1 if model == "gpt" else 0
     assert len(server.calls) == 5 + probes
     assert all(call.body.get("temperature", 1.0) == 1.0 for call in server.calls)
-    rows = ledger.rows_for(tmp_path / "replies.sqlite", run_id="run", asset="asset", partition="gpt")
+    rows = ledger.rows_for(ReplyFile(tmp_path / "replies.sqlite"), run_id="run", asset="asset", partition="gpt")
     assert sorted(rows["kind"]) == sorted(["draw"] * 5 + ["estimate"] * 2 + ["choose"] * probes)
     assert rows["input_tokens"].sum() == 100 * (5 + probes), "every draw is paid once"
 
@@ -212,7 +213,7 @@ def test_what_was_given_up_is_a_row_and_is_asked_again(scripted_server: Start, t
     asyncio.run(main())
     assert len(server.calls) == 3
     assert [event.kind for event in events] == ["gave_up", "gave_up"]
-    by_status = ledger.totals(tmp_path / "replies.sqlite", run_id="run").by_status
+    by_status = ledger.totals(ReplyFile(tmp_path / "replies.sqlite"), run_id="run").by_status
     assert dict(by_status) == {"gave_up": 2, "ok": 2}
 
 
@@ -257,7 +258,7 @@ def test_an_estimate_counts_what_is_not_remembered_and_asks_nobody(scripted_serv
     ]
 
     def now() -> dict[str, Estimate]:
-        return estimate(planned, models_, tmp_path / "replies.sqlite", root=tmp_path)
+        return estimate(planned, models_, ReplyFile(tmp_path / "replies.sqlite"), root=tmp_path)
 
     before = now()
     assert not server.calls

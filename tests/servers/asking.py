@@ -10,6 +10,8 @@ from typing import Any
 from resources.messages import Message, Request, Role, Sampling
 from resources.models import ModelLayer, Settings, open_models
 from resources.registry import Registry
+from resources.replyfile import ReplyFile
+from resources.replystore import ReplyStore
 from resources.trying import Patience
 
 QUICK = Settings(patience=Patience(attempt_s=2.0, deadline_s=5.0, base_s=0.01, cap_s=0.1, max_retry_after_s=0.2))
@@ -40,9 +42,10 @@ def ask(
 
 @asynccontextmanager
 async def layer(
-    models: Registry, folder: Path, *, settings: Settings = QUICK, **named: Any
+    models: Registry, folder: Path, *, settings: Settings = QUICK, replies: ReplyStore | None = None, **named: Any
 ) -> AsyncIterator[ModelLayer]:
-    """An open model layer on `folder/replies.sqlite`."""
+    """An open model layer on `replies`, or else on `folder/replies.sqlite`."""
     named = {"run_id": "run", "asset": "asset", "partition": "gpt", **named}
-    async with open_models(models, folder / "replies.sqlite", root=folder, settings=settings, **named) as models_:
+    store = replies or ReplyFile(folder / "replies.sqlite")
+    async with open_models(models, store, root=folder, settings=settings, **named) as models_:
         yield models_

@@ -51,7 +51,8 @@ class Postgres:
 
     def start(self) -> None:
         settings = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=off"
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+            f" -c fsync={'on' if self._durable else 'off'}"
         )
         self._run("pg_ctl", "-D", f"{self._folder}/data", "-o", settings, "-l", f"{self._folder}/log", "-w", "start")
 

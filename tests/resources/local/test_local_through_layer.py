@@ -12,6 +12,7 @@ from pathlib import Path
 from resources.messages import Message, OptionProbabilities, Reply, Request, Role, Sampling, Status
 from resources.models import open_models
 from resources.registry import ModelEntry, Registry
+from resources.replyfile import ReplyFile
 
 ROOT = Path(__file__).resolve().parents[3]
 RERUN = """
@@ -34,7 +35,7 @@ def run(entry: ModelEntry, folder: Path) -> list[Reply | OptionProbabilities]:
 
     async def main() -> list[Reply | OptionProbabilities]:
         registry = Registry(models=(entry,))
-        path = folder / "replies.sqlite"
+        path = ReplyFile(folder / "replies.sqlite")
         async with open_models(registry, path, root=folder, run_id="r", asset="a", partition="m") as models:
             chosen, replies = await asyncio.gather(
                 models.choose_many(requests, ("yes", "no", "10")), models.generate_many(requests)
