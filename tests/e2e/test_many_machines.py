@@ -109,7 +109,7 @@ def run_and_lose(project: Path, keys: Mapping[str, str], cluster: RayCluster) ->
     log = project / "run.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command(*arguments((*FIRST[:1], *THERE))),
+            command(*arguments(THERE)),
             cwd=project,
             env=environment(project) | dict(keys),
             stdout=out,
@@ -204,12 +204,11 @@ def test_there_and_back_by_the_study_alone(
     assert "brought over from files to DuckLake (data/lake)" in said
     assert len(steps(project, "STEP_UP_FOR_RETRY")) >= lost
     assert steps(project, "STEP_FAILURE") == []
-    assert len(steps(project, "STEP_SUCCESS")) == 1 + MODELS * len(THERE)
+    assert len(steps(project, "STEP_SUCCESS")) == MODELS * len(THERE)
     count = "SELECT count(*) AS n FROM checkpoints WHERE iteration = 1"
     shown = influence(project, "sql", count, keys=keys).stdout
     assert shown == influence(staying, "sql", count).stdout
-    then = influence(project, "sql", "--as-of", first_run(project)[:13], count, keys=keys).stdout
-    assert "│ 0 │" in then, "that run, of the initial states, had ended before anything was trained"
+    assert shown == influence(project, "sql", "--as-of", first_run(project)[:13], count, keys=keys).stdout
 
     edit(project, PLAIN)
     said = run(project, FIRST + THERE + BACK, keys)
