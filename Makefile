@@ -2,11 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+# Bytecode is written as modules are first imported: most of what is installed never is.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile -c constraints.txt
 
 # A million-parameter model is many times slower with two contending threads.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+# Commands and tests are many processes: each would compile everything again.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test torture ui viewer bench lint style types tests clean
 
