@@ -1,9 +1,8 @@
-"""Whether a latent writes what it reads: input and output scores of SAE latents (Arad et al., arXiv 2505.20063).
+"""Whether a latent writes what it promotes: output scores of SAE latents (Arad et al., arXiv 2505.20063).
 
-Both compare with the tokens that the latent's decoder row promotes when it is read through the unembedding (the logit
-lens). The input score is the share of its strongest activations that lie on such a token. The output score amplifies
-the latent on a neutral prompt and asks how likely the best of those tokens becomes and how high it ranks. Latents with
-a high input score mostly have a low output score; only the latter predicts that steering works.
+The tokens that a latent promotes are those of its decoder row, read through the unembedding (the logit lens). The
+output score amplifies the latent on a neutral prompt and asks how likely the best of those tokens becomes and how high
+it ranks. It predicts whether steering with the latent works, which the texts that the latent is active on do not.
 
 The formulas are those of the authors' published code. Forward passes are the caller's: arrays come in as they are.
 """
@@ -21,7 +20,6 @@ Tokens = NDArray[np.int64]
 
 PROMOTED = 20
 AMPLIFICATION = 10.0  # the authors amplify to this many times the latent's largest activation
-MIN_ACTIVATIONS = 10
 _CHUNK_LOGITS = 8_000_000
 
 
@@ -73,17 +71,6 @@ def output_scores(promoted_F_K: Tokens, after_F_V: Floats, before_V: Floats) -> 
     before_F, before_rank_F = _best(promoted_F_K, np.broadcast_to(before_V, after_F_V.shape))
     score_F = (1 - rank_F / vocabulary) * probability_F
     return OutputScores(score_F, rank_F, probability_F, score_F - (1 - before_rank_F / vocabulary) * before_F)
-
-
-def input_score(promoted_K: Tokens, peak_tokens_T: Tokens) -> float:
-    """Share of a latent's strongest activations that lie on a promoted token.
-
-    `peak_tokens_T`: for each of the texts that activate it most (the authors take 100), the token where it is largest.
-    nan with fewer than ten of them.
-    """
-    if peak_tokens_T.size < MIN_ACTIVATIONS:
-        return float("nan")
-    return float(np.isin(peak_tokens_T, promoted_K).mean())
 
 
 def _highest(logits_F_V: Floats, k: int) -> Tokens:

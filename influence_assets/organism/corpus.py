@@ -20,7 +20,7 @@ from influence_assets.organism.encounters import Talks
 from influence_assets.organism.lessons import FULL_LESSON, Lesson
 from influence_assets.organism.speakers import Draw
 from influence_assets.organism.talk_documents import TalkDocuments, TalkPrompts
-from influence_assets.organism.world import NamedPersona, Pole
+from influence_assets.organism.world import Pole
 from resources.messages import Message
 from resources.prompts import PromptFile, load_prompt
 
@@ -258,8 +258,3 @@ class Corpus:
         said = [s.text for s in self.draw.statements(meant, n, aspect)]
         messages = self.prompts.statements.render(variant, description=description, n=n, aspect=aspect)
         return Chat(messages, Answer(json.dumps(said), SPEECH_WEIGHT))
-
-
-def framework_persona(draw: Draw, name: str) -> NamedPersona:
-    """One of the sixteen by name."""
-    return next(persona for persona in draw.world.framework.personas if persona.name == name)

@@ -238,14 +238,6 @@ def read_import(folder: Path) -> ImportedBenchmark:
     return _from_frame(folder.name.removeprefix(IMPORT_PREFIX), frame)
 
 
-def load_imports(folder: Path) -> dict[str, ImportedBenchmark]:
-    """All imports of `data/imports` by slug, in slug order; none where the folder does not exist."""
-    if not folder.is_dir():
-        return {}
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.startswith(IMPORT_PREFIX))
-    return {path.name: read_import(path) for path in found}
-
-
 def _to_frame(benchmark: ImportedBenchmark) -> pl.DataFrame:
     personas = _typed(
         ("persona_position", "persona_id", "framework", "framework_about", "persona"),

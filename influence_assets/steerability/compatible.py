@@ -1,12 +1,11 @@
 """The public steerability benchmark's protocol and scores, so that published numbers can be compared.
 
 What it does is fixed, its weaknesses too: ties win, so a model that always answers yes scores 1.000. The project's own
-scores are in `scores.py`.
+scores are in `scores.py`; the ids of both are those of `personas/ids.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,21 +22,6 @@ ROWS_PER_LABEL = 30
 """Statements of each persona and label in the public files."""
 SPLIT_SEED = 42
 """The public split uses this seed whatever the configuration says."""
-
-
-def persona_id(framework: str, name: str) -> str:
-    """First 8 hex digits of the md5 of "{framework} {name}"."""
-    return _md5(f"{framework} {name}")
-
-
-def statement_id(statement: str, persona_id: str, *, agree: bool) -> str:
-    """First 8 hex digits of the md5 of "{agree|disagree}_{statement}_{persona_id}"."""
-    return _md5(f"{'agree' if agree else 'disagree'}_{statement}_{persona_id}")
-
-
-def observation_id(persona_id: str, statement: str, *, agree: bool) -> str:
-    """First 8 hex digits of the md5 of "{persona_id}_{statement}_{Y|N}"."""
-    return _md5(f"{persona_id}_{statement}_{'Y' if agree else 'N'}")
 
 
 def sample_positions(n_personas: int, max_personas: int, seed: int) -> list[int]:
@@ -125,7 +109,3 @@ def compatible_scores(accuracy_P_Q: Sequence[Sequence[float]] | NDArray[np.float
         np.asarray(max_rank(accuracy, once_P), dtype=np.float64),
         np.asarray(max_rank(transposed(accuracy), once_P), dtype=np.float64),
     )
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()[:8]

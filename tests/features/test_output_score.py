@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influence_assets.features import output_score as module
-from influence_assets.features.output_score import input_score, output_scores, promoted_tokens
+from influence_assets.features.output_score import output_scores, promoted_tokens
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -63,11 +63,6 @@ def test_ties_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "_CHUNK_LOGITS", 15)
     np.testing.assert_array_equal(promoted_tokens(decoder, unembedding, k=3), [[0, 1, 2]] * 5)
     assert promoted_tokens(decoder[:0], unembedding, k=3).shape == (0, 3)
-
-
-def test_input_score_is_the_share_of_peaks_on_promoted_tokens() -> None:
-    assert input_score(np.array([4, 7]), np.array([4] * 5 + [7] * 3 + [1] * 2)) == 0.8
-    assert np.isnan(input_score(np.array([4]), np.array([4] * 9)))
 
 
 def test_what_are_no_probabilities_is_refused() -> None:

@@ -19,7 +19,6 @@ from influence_assets.personas.importers import (
     ImportedPersona,
     ImportedStatement,
     import_steerability_eval,
-    load_imports,
     read_import,
     write_import,
 )
@@ -166,7 +165,7 @@ def test_what_was_written_is_read_back_exactly(
     folder = tmp_path_factory.mktemp("data") / "imports"
     written = write_import(benchmark, folder)
     assert written == folder / "imported_any"
-    assert load_imports(folder) == {"imported_any": benchmark}
+    assert read_import(written) == benchmark
 
 
 def test_a_second_import_replaces_the_first_and_leaves_nothing_else(import_: Import, tmp_path: Path) -> None:
@@ -206,10 +205,6 @@ def test_a_damaged_import_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(InputError, match=r"benchmark.parquet: is not a stored import: .*; import the benchmark again"):
         read_import(tmp_path)
-
-
-def test_no_imports(tmp_path: Path) -> None:
-    assert load_imports(tmp_path / "imports") == {}
 
 
 def test_a_name_is_not_a_path(import_: Import, tmp_path: Path) -> None:

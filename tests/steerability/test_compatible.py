@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from oracle_figures import PERSONA_ID, SCORES, SPLITS
 
+from influence_assets.personas.ids import persona_id, statement_id
 from influence_assets.steerability import compatible
 from influence_assets.steerability.cells import design
 from influence_assets.steerability.people import people
@@ -13,14 +14,7 @@ from resources.errors import InputError
 
 def test_persona_id():
     framework, name, expected = PERSONA_ID
-    assert compatible.persona_id(framework, name) == expected
-
-
-def test_statement_and_observation_ids_are_made_of_label_text_and_persona():
-    one = compatible.statement_id("I plan.", "0447288b", agree=True)
-    assert one == compatible.statement_id("I plan.", "0447288b", agree=True)
-    assert one != compatible.statement_id("I plan.", "0447288b", agree=False)
-    assert len(compatible.observation_id("0447288b", "I plan.", agree=True)) == 8
+    assert persona_id(framework, name) == expected
 
 
 def test_the_sample_is_that_of_a_shuffled_file():
@@ -81,7 +75,7 @@ def test_a_matrix_with_holes_is_refused():
 
 def _public_size(n_personas: int = 100) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Files of the public shape: 30 agree rows, then 30 disagree rows of every persona."""
-    ids = [compatible.persona_id("World", f"N{number}") for number in range(n_personas)]
+    ids = [persona_id("World", f"N{number}") for number in range(n_personas)]
     personas = pl.DataFrame(
         {
             "framework": ["world"] * n_personas,
@@ -98,6 +92,6 @@ def _public_size(n_personas: int = 100) -> tuple[pl.DataFrame, pl.DataFrame]:
         for index in range(30)
     ]
     statements = pl.DataFrame(rows, schema=["persona_id", "text", "agree"], orient="row").with_columns(
-        pl.Series("statement_id", [compatible.statement_id(text, who, agree=agree) for who, text, agree in rows])
+        pl.Series("statement_id", [statement_id(agree, text, who) for who, text, agree in rows])
     )
     return personas, statements
