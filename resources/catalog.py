@@ -12,6 +12,8 @@ in the database's main schema, where `influence.turns` means them.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,13 +108,13 @@ def build(
     `stem` is that of the name which the file will get. `on_table` is called after each table. Raises `WarehouseError`
     for a macro file that DuckDB refuses.
     """
-    with _opened(path, contents, stem, threads=None if copied else 1) as connection:
+    with _opened(path, contents, stem, copied=copied) as connection:
         for schema in sorted({"_catalog", *(t.schema for t in contents.tables if t.schema.lower() != stem.lower())}):
             connection.execute(f"CREATE SCHEMA {identifier(schema)}")
         _create(connection, FILES, COLUMNS, PUBLICATION)
         _fill(connection, FILES, _file_rows(contents, contents.tables), path)
         _fill(connection, COLUMNS, _column_rows(contents.tables), path)
-        _fill(connection, PUBLICATION, [_publication(contents)], path)
+        _publish(connection, contents)
         _show(connection, contents, contents.tables, stem, "TABLE" if copied else "VIEW", on_table)
         for macro in contents.macros:
             _run_macro(connection, macro)
@@ -126,22 +128,21 @@ def update(
     The earlier one was of the same root, tables and macros, and differed in what had landed in the tables `changed`.
     """
     tables = [table for table in contents.tables if table.name in changed]
-    with _opened(path, contents, stem, threads=1) as connection:
+    with _opened(path, contents, stem, copied=False) as connection:
         connection.execute(f"DELETE FROM _catalog.files WHERE table_name IN {literals(changed)}")
-        connection.execute("DELETE FROM _catalog.publication")
         _fill(connection, FILES, _file_rows(contents, tables), path)
-        _fill(connection, PUBLICATION, [_publication(contents)], path)
+        _publish(connection, contents)
         _show(connection, contents, tables, stem, "VIEW", on_table)
 
 
 @contextmanager
-def _opened(path: Path, contents: Contents, stem: str, threads: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def _opened(path: Path, contents: Contents, stem: str, *, copied: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """A transaction in the file, which is written whole at its end. Views are cheap to make with one thread; copying
     rows is not."""
     schemas = {table.schema.lower() for table in contents.tables}
     # Macros are bound as they are made, and find the tables of the schema that the file's name stands for by that name.
     name = identifier(stem if stem.lower() in schemas else "catalogue")
-    with duckdb.connect(config={} if threads is None else {"threads": threads}) as connection:
+    with duckdb.connect() if copied else _workbench() as connection:
         connection.execute(f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION {literal(STORAGE_VERSION)})")
         connection.execute(f"USE {name}")
         connection.execute("BEGIN")
@@ -149,6 +150,28 @@ def _opened(path: Path, contents: Contents, stem: str, threads: int | None) -> I
         connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute(f"DETACH {name}")
+
+
+_kept: list[tuple[int, duckdb.DuckDBPyConnection]] = []
+_in_use = threading.Lock()
+
+
+@contextmanager
+def _workbench() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with one thread, kept for the next catalogue of this process: making one takes longer than using it.
+
+    One that fails is not used again; a fork makes its own.
+    """
+    with _in_use:
+        pid, connection = _kept.pop() if _kept else (0, None)
+        if connection is None or pid != os.getpid():
+            connection = duckdb.connect(config={"threads": 1})
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        _kept.append((os.getpid(), connection))
 
 
 def _show(
@@ -211,8 +234,11 @@ def _fill(
         handed.unlink(missing_ok=True)
 
 
-def _publication(contents: Contents) -> dict[str, object]:
-    return {"root": str(contents.root), "published_at": datetime.now(UTC), "duckdb_version": duckdb.__version__}
+def _publish(connection: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+    connection.execute("DELETE FROM _catalog.publication")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    row = (str(contents.root), now, duckdb.__version__)
+    connection.execute("INSERT INTO _catalog.publication VALUES (?, ?, ?)", row)
 
 
 def _file_rows(contents: Contents, tables: Iterable[Table]) -> list[dict[str, object]]:

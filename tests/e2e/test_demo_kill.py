@@ -18,6 +18,8 @@ from tests.projects import environment
 from tests.scale import scaled
 
 KILLS = scaled(1, 30)
+LATER_S = scaled(2000, 300) / 1000
+"""A kill comes so long after a partition has landed, at most: in the long form, before several others have."""
 PATIENCE_S = 240
 
 pytestmark = pytest.mark.timeout(PATIENCE_S * (KILLS + 1))
@@ -49,7 +51,7 @@ def test_killed_demo_ends_like_an_uninterrupted_one(
     for number in range(KILLS):
         done = len(landed(project))
         wanted = done + moments.randint(1, max(1, 3 * (whole - done) // 4 // (KILLS - number)))
-        kills += killed(project, wanted, moments.uniform(0, 2))
+        kills += killed(project, wanted, moments.uniform(0, LATER_S))
     assert kills > KILLS // 2, "it ended before it was killed"
     with start(project) as process:
         process.join(PATIENCE_S)
