@@ -149,6 +149,9 @@ def rolls_out(process: psutil.Process) -> bool:
     if "rollout_batches_0" not in process.environ().get("DAGSTER_RUN_STEP_KEY", ""):
         return False
     with psycopg2.connect(os.environ[REPLIES]) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('influence_replies.ledger') IS NOT NULL")
+        if not cursor.fetchall()[0][0]:  # nobody has asked anything yet
+            return False
         cursor.execute(
             "SELECT count(*) FROM influence_replies.ledger l JOIN influence_replies.sessions s ON s.id = l.session"
             " WHERE s.asset = 'rollout_batches_0'"
