@@ -15,6 +15,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -38,8 +39,7 @@ def run(
     """Run the command (or another module) to its end; raises `subprocess.TimeoutExpired` like `subprocess.run`."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _context().Process(target=_command, args=(module, arguments, cwd, dict(env), out, err))
-        process.start()
+        process = _start((module, arguments, cwd, dict(env), out, err))
         process.join(timeout)
         if late := process.exitcode is None:
             process.kill()
@@ -51,11 +51,23 @@ def run(
         return subprocess.CompletedProcess(arguments, process.exitcode, said, warned)
 
 
+def _start(arguments: tuple[object, ...]) -> ForkServerProcess:
+    """A fork runs first what it is told is the main module. Nothing is: streamlit's AppTest, in the same process of
+    pytest, leaves the page that it ran last in that place."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        process = _context().Process(target=_command, args=arguments)
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
+    return process
+
+
 @contextmanager
 def started(arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[ForkServerProcess]:
     """The command while it runs: to be killed, or joined. All that it says is added to `log`."""
-    process = _context().Process(target=_command, args=(CLI, arguments, cwd, dict(env), log, log))
-    process.start()
+    process = _start((CLI, arguments, cwd, dict(env), log, log))
     try:
         yield process
     finally:
