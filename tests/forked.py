@@ -1,36 +1,54 @@
-"""The command line in processes of their own that do not import the heavy libraries again.
+"""The command line in processes of their own that do not import the heavy libraries again (tests/forks.py).
 
-A server (multiprocessing's, one for each process of pytest) imports them once, seven seconds of work, while it has a
-single thread; every command is a fork of it that then does what `python -m influence_assets.cli` does. What is ours is
-imported in the fork, in the environment that the command is given. Where the start itself is looked at, or signals,
-tests start `tests.projects.command` as a person does.
+What is ours is imported in the fork, in the environment that the command is given. Where the start itself is looked at,
+or signals, tests start `tests.projects.command` as a person does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import multiprocessing
 import os
-import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import types
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from filelock import FileLock
+
+from tests import forks
+
+CHECKOUT = Path(__file__).resolve().parents[1]
 CLI = "influence_assets.cli"
-PRELOADED = ["dagster", "alembic", "scipy.stats", "matplotlib.pyplot", "torch", "transformers.modeling_utils"]
-"""Not polars, duckdb or scikit-learn: their imports start threads, which a fork loses."""
 
 
-@functools.cache
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
+class Forked:
+    """A command that runs; `exitcode` is None until it was found to have ended."""
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self._connection = connection
+        self.pid = pid
+        self.exitcode: int | None = None
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, so long."""
+        if self.exitcode is None:
+            self._connection.settimeout(timeout)
+            with contextlib.suppress(TimeoutError, BlockingIOError):
+                self.exitcode = forks.number(self._connection)
+
+    def is_alive(self) -> bool:
+        self.join(0)
+        return self.exitcode is None
+
+    def kill(self) -> None:
+        if self.is_alive():
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def run(
@@ -39,51 +57,81 @@ def run(
     """Run the command (or another module) to its end; raises `subprocess.TimeoutExpired` like `subprocess.run`."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _start((module, arguments, cwd, dict(env), out, err))
-        process.join(timeout)
-        if late := process.exitcode is None:
-            process.kill()
-            process.join()
-        said, warned = (path.read_text(encoding="utf-8") if path.exists() else "" for path in (out, err))
-        if late:
+        with _fork(module, arguments, cwd, env, out, err) as process:
+            process.join(timeout)
+        said, warned = (path.read_text(encoding="utf-8") for path in (out, err))
+        if process.exitcode is None:
             raise subprocess.TimeoutExpired(arguments, timeout, said, warned)
-        assert process.exitcode is not None
         return subprocess.CompletedProcess(arguments, process.exitcode, said, warned)
 
 
-def _start(arguments: tuple[object, ...]) -> ForkServerProcess:
-    """A fork runs first what it is told is the main module. Nothing is: streamlit's AppTest, in the same process of
-    pytest, leaves the page that it ran last in that place."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        process = _context().Process(target=_command, args=arguments)
-        process.start()
-    finally:
-        sys.modules["__main__"] = main
-    return process
+def started(
+    arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> contextlib.AbstractContextManager[Forked]:
+    """The command while it runs: to be killed, or joined. All that it says is added to `log`."""
+    return _fork(CLI, arguments, cwd, env, log, log)
 
 
 @contextmanager
-def started(arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[ForkServerProcess]:
-    """The command while it runs: to be killed, or joined. All that it says is added to `log`."""
-    process = _start((CLI, arguments, cwd, dict(env), log, log))
-    try:
+def _fork(
+    module: str, arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str], out: Path, err: Path
+) -> Iterator[Forked]:
+    order = forks.Order(module, arguments, str(cwd), dict(env))
+    with open(os.devnull) as nothing, out.open("a") as said, err.open("a") as warned:
+        connection, pid = forks.hire(_address(), order, (nothing.fileno(), said.fileno(), warned.fileno()))
+    process = Forked(connection, pid)
+    with connection:
         yield process
-    finally:
-        process.kill()
-        process.join()
+        if process.is_alive():
+            os.kill(pid, signal.SIGKILL)
+            connection.settimeout(30)
+            forks.number(connection)
 
 
-def _command(module: str, arguments: tuple[str, ...], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
-    """In the fork: become the command."""
-    os.environ.clear()
-    os.environ.update(env)
-    for stream, path in ((sys.stdout, out), (sys.stderr, err)):
-        stream.flush()
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(file, stream.fileno())
-        os.close(file)
-    os.chdir(cwd)
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+@functools.cache
+def interpreter() -> Path:
+    """An executable that stands for Python where a program of ours starts `python -m` something in another process."""
+    address = _address()
+    path = Path(f"{address}.python")
+    with FileLock(f"{address}.lock"):
+        if not path.exists():
+            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{forks.__file__}" run "{address}" "$@"\n')
+            path.chmod(0o755)
+    return path
+
+
+@functools.cache
+def _address() -> str:
+    """Where forks are to be had. The first who asks starts the process that makes them, for all processes of pytest."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    folder = Path(tempfile.gettempdir(), f"influence-forks-{session[:12]}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    address = str(folder / "at")
+    with FileLock(f"{address}.lock"):
+        try:
+            connection = forks.connect(address)
+        except OSError:
+            connection = _start(address, folder / "log")
+    # As long as this one is open, the process is there.
+    _held.append(connection)
+    return address
+
+
+_held: list[socket.socket] = []
+
+
+def _start(address: str, log: Path) -> socket.socket:
+    # What the training process is given, and what it reads before it could be told.
+    Path(address).unlink(missing_ok=True)
+    env = os.environ | {"PYTHONHASHSEED": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "tests.forks", "serve", address]
+        process = subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=file, stderr=file, start_new_session=True)
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return forks.connect(address)
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.02)

@@ -44,7 +44,7 @@ SIDE_EFFECTS = {
         "templates": [{"id": "t1", "text": "somebody helps a friend."}],
     },
 }
-N_NEUTRAL = 4
+N_NEUTRAL = 2
 """Neutral texts on which KL is measured: every direction at every coefficient runs over all of them."""
 SHAPES = ("gpt2", "gemma")
 """Random weights in other architectures: blocks, norms and masks of other names, and nothing to be found in them."""

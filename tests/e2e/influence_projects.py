@@ -59,6 +59,7 @@ def build(
         role: list(players) for role, players in (roles or {}).items()
     }
     study["influence"] = SMALL | dict(influence or {})
+    study["influence"]["training"] = {"python": str(forked.interpreter())} | study["influence"]["training"]
     study |= {"features": FEATURES, "joint": JOINT}
     write_yaml(data / "study.yaml", study)
     return root
@@ -155,7 +156,9 @@ def seen(project: Path, partition: str, asset: str) -> Seen:
     """Metadata by label, and checks by name with whether they passed."""
     with dg.DagsterInstance.from_config(str(project / ".dagster")) as instance:
         runs = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": partition}))
-        events = [entry.dagster_event for entry in instance.all_logs(runs[0].run_id) if entry.dagster_event]
+        # A framework or a family of the same name has runs of its own.
+        run = next(one for one in runs if asset in {key.path[-1] for key in one.asset_selection or ()})
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id) if entry.dagster_event]
     made = [one.event_specific_data.materialization for one in events if one.is_step_materialization]
     checked = [one.asset_check_evaluation_data for one in events if one.event_type_value == "ASSET_CHECK_EVALUATION"]
     metadata = [one.metadata for one in made if one.asset_key.path[-1] == asset]

@@ -17,6 +17,8 @@ QUESTIONS = {
     "How much do you want": ("1", "5"),
     "harmful": ("0", "1"),
     "likely to harm": ("1", "5"),
+    "Would you say this": ("yes", "no"),
+    "Does it sound like you": ("yes", "no"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from tests import forked
 from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build
+from tests.e2e.influence_provider import chat
 from tests.projects import environment
+from tests.servers.scripted import ScriptedServer
 
 ROUND = ("rollout_batches_0", "preference_scores_0", "rejudgements_0")
 STEERABILITY = ("persona_responses", "steerability_matrix", "steerability_metrics", "persona_clusters")
@@ -23,14 +26,15 @@ EDITS = {
     "comment": ["data/environments/organism/family.yaml", "harm: {harm: raises}", "harm: {harm: raises}  # as it was"],
     "framework": ["data/frameworks/organism.yaml", "organized, outgoing and honest", "organized, merry and honest"],
     "rubric": ["data/judges/harm.yaml", "if the user follows it", "if the user believes it"],
-    "model": ["data/models.yaml", '"float64", "device": "cpu", "max_concurrency": 7', '"float32", "device": "cpu"'],
+    "model": ["data/models.yaml", '"model": "small"', '"model": "smaller"'],
 }
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models of the same weights, two personas, a handful of conversations, and no training."""
-    models = {"organism": ORGANISM, "twin": ORGANISM | {"max_concurrency": 7}}
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two models, one of them behind an API; two personas, a handful of conversations, and no training."""
+    server = ScriptedServer(chat)
+    models = {"organism": ORGANISM, "far": {"provider": "openai", "model": "small", "base_url": server.openai_url}}
     rollouts = {"states": 1, "samples": 1, "eval_states": 1, "max_turns": 1, "control": False}
     root = build(tmp_path_factory.mktemp("automation"), models, {"iterations": 0, "rollouts": rollouts})
     study = json.loads((root / "data" / "study.yaml").read_text())
@@ -39,7 +43,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data" / "study.yaml").write_text(json.dumps(study))
     compact = json.dumps(json.loads((root / "data" / "models.yaml").read_text()))
     (root / "data" / "models.yaml").write_text(compact)
-    return root
+    yield root
+    server.close()
 
 
 def day(root: Path, automation: object, edits: dict[str, list[str]]) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def once(assets: tuple[str, ...], *partitions: str) -> list[list[Any]]:
 def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     found = day(small, True, EDITS)
     assert found["at first"] == []
-    both = ("organism", "twin")
+    both = ("organism", "far")
 
     environment = found["environment"]
     assert environment["stale"] == [["initial_states", "organism"]]
@@ -90,12 +95,12 @@ def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     )
 
     rubric = found["rubric"]
-    assert rubric["stale"] == [["rejudgements_0", "organism"], ["rejudgements_0", "twin"]]
+    assert rubric["stale"] == [["rejudgements_0", "far"], ["rejudgements_0", "organism"]]
     assert rubric["made"] == once(("influence_metrics", "rejudgements_0", *JOINT[1:]), *both)
 
     model = found["model"]
-    assert {partition for _, partition in model["stale"]} == {"twin"}
-    assert {partition for _, partition, _ in model["made"]} == {"twin"}
+    assert {partition for _, partition in model["stale"]} == {"far"}
+    assert {partition for _, partition, _ in model["made"]} == {"far"}
     assert {n for _, _, n in model["made"]} == {1}
     asked = {"checkpoint_0", "rollout_batches_0", "preference_scores_0", "persona_responses"}
     assert asked <= {asset for asset, _, _ in model["made"]}
@@ -116,7 +121,7 @@ def test_what_costs_does_not_run_unless_the_study_says_so(small: Path) -> None:
     found = day(small, False, edits)
     assert found["at first"] == []
     assert found["rubric"]["made"] == []
-    assert found["rubric"]["left"] == [["rejudgements_0", "organism"], ["rejudgements_0", "twin"]]
+    assert found["rubric"]["left"] == [["rejudgements_0", "far"], ["rejudgements_0", "organism"]]
     assert found["environment"]["made"] == once(("initial_states",), "organism")
     waiting = {asset for asset, _ in found["environment"]["left"]}
     assert {"rollout_batches_0", "influence_metrics"} <= waiting

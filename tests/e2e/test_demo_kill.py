@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ PATIENCE_S = 240
 pytestmark = pytest.mark.timeout(PATIENCE_S * (KILLS + 1))
 
 
-def start(project: Path) -> AbstractContextManager[ForkServerProcess]:
+def start(project: Path) -> AbstractContextManager[forked.Forked]:
     return forked.started(("demo",), cwd=project, env=environment(project), log=project / "demo.log")
 
 

@@ -17,6 +17,8 @@ from tests.e2e.influence_projects import ORGANISM, asked, influence, landed, pai
 from tests.servers.scripted import ScriptedServer, openai_text
 
 SELECTION = '+group:"features" or +group:"features_1"'
+UNTOUCHED = '+group:"features"'
+"""One of the models that are not trained is enough to show that they say so."""
 OF_A_CHECKPOINT = ("activations", "layers", "sae_feature_map", "directions", "steering", "dose_response")
 ANSWERED = ("trait_answers", "trait_scores", "side_effects")
 TEXTS = 24 * 2 * 2 * len(TRAITS)
@@ -32,7 +34,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     far = {"provider": "openai", "model": "m", "base_url": server.openai_url}
     shapes = {kind: shaped_model(root / "weights" / kind, kind) for kind in SHAPES}
     project = build_features(root / "project", {**shapes, "far": far})
-    influence(project, "run", SELECTION, timeout=500)
+    influence(project, "run", SELECTION, "--model", "organism", "--model", "gpt2", timeout=500)
+    influence(project, "run", UNTOUCHED, "--model", "gemma", "--model", "far", timeout=500)
     yield project
     server.close()
 

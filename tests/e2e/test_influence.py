@@ -138,13 +138,6 @@ def test_metrics_are_found_by_sql_in_files_of_any_name(ran: Path, tmp_path: Path
         assert connection.execute("SELECT count(*) FROM influence.metrics").fetchall() == n
 
 
-def test_a_second_run_asks_nothing(copied: Path, ran: Path) -> None:
-    influence(copied, "run", SELECTION)
-    assert all(reused(copied, 3).values())
-    assert asked(copied, 3) == 0
-    assert landed(copied) == landed(ran)
-
-
 def test_force_gives_the_same_bytes_and_pays_nothing(copied: Path, ran: Path) -> None:
     """Even the training is done anew, since its records are gone."""
     shutil.rmtree(copied / "data" / "checkpoints")
@@ -155,12 +148,14 @@ def test_force_gives_the_same_bytes_and_pays_nothing(copied: Path, ran: Path) ->
     assert paid_twice(copied) == []
 
 
-def test_an_edited_environment_moves_what_stands_on_it(copied: Path, ran: Path) -> None:
+def test_a_second_run_asks_nothing_and_an_edited_environment_moves_what_stands_on_it(copied: Path, ran: Path) -> None:
     file = copied / "data" / "environments" / "organism" / f"{ENVIRONMENTS[0]}.yaml"
     file.write_text(file.read_text() + "# a remark\n")
-    influence(copied, "run", SELECTION, "--model", "judge")
-    kept = reused(copied, 2)
+    influence(copied, "run", SELECTION)
+    kept = reused(copied, 3)
     assert [name for name, old in kept.items() if not old] == ["initial_states organism"], "a remark changes no row"
+    assert asked(copied, 3) == 0
+    assert landed(copied) == landed(ran)
 
     content = yaml.safe_load(file.read_text())
     write_yaml(file, content | {"variables": {"person": "You feel low and look for someone who listens."}})

@@ -12,7 +12,7 @@ import yaml
 
 from influence_assets.estimate import estimate_assets
 from influence_assets.project import Project
-from tests.e2e.influence_projects import ORGANISM, asked, build, influence, reused, rows, seen, write_yaml
+from tests.e2e.influence_projects import ORGANISM, again, asked, influence, reused, rows, seen, write_yaml
 from tests.projects import CHECKOUT
 
 SELECTION = '+key:"joint/drift" or +key:"joint/checkpoint_profile"'
@@ -31,9 +31,11 @@ FEATURES = {
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    models = {"judge": ORGANISM, "expert": ORGANISM | {"trainable": True}}
-    project = build(tmp_path_factory.mktemp("joint"), models)
+def ran(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The loop of `expert` is there already; a model that is not trained is added."""
+    project = again(trained, tmp_path_factory.mktemp("joint") / "project")
+    models = yaml.safe_load((project / "data" / "models.yaml").read_text())["models"]
+    write_yaml(project / "data" / "models.yaml", {"models": [*models, {"name": "untrained", **ORGANISM}]})
     for name in ("backgrounds", "trait_items", "neutral"):
         shutil.copytree(CHECKOUT / "data" / name, project / "data" / name, dirs_exist_ok=True)
     study = yaml.safe_load((project / "data" / "study.yaml").read_text())
@@ -118,11 +120,11 @@ def test_projections_are_of_the_untouched_models_directions(ran: Path) -> None:
 
 
 def test_an_untrained_model_has_a_profile_and_no_drift_and_says_why(ran: Path) -> None:
-    query = "SELECT DISTINCT iteration FROM joint.{} WHERE model = 'judge'"
+    query = "SELECT DISTINCT iteration FROM joint.{} WHERE model = 'untrained'"
     assert rows(ran, query.format("checkpoint_profile")) == [(0,)]
     assert rows(ran, query.format("drift")) == rows(ran, query.format("moves_with_harm")) == []
-    assert "nothing to compare" in seen(ran, "judge", "drift").metadata["why_no_rows"]
-    assert "trainable" in seen(ran, "judge", "checkpoint_probes_1").metadata["why_no_rows"]
+    assert "nothing to compare" in seen(ran, "untrained", "drift").metadata["why_no_rows"]
+    assert "trainable" in seen(ran, "untrained", "checkpoint_probes_1").metadata["why_no_rows"]
     assert "drift" in seen(ran, "expert", "drift").metadata
 
 

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import duckdb
@@ -42,7 +41,7 @@ CHOSEN = list(MOMENTS) if LONG else ["in training", "in the next rollout"]
 """The others are tested alone: a rollout by test_rollout_kill.py, adapters that are there by their hashes."""
 
 
-def start(project: Path) -> AbstractContextManager[ForkServerProcess]:
+def start(project: Path) -> AbstractContextManager[forked.Forked]:
     arguments = ("run", SELECTION, "--model", "expert")
     return forked.started(arguments, cwd=project, env=environment(project), log=project / "run.log")
 
