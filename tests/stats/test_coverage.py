@@ -1,5 +1,5 @@
-"""How often the intervals hold the truth: 2,000 simulated data sets of 20 units (coverage_cases.py), and of 50 and 200 in
-`make torture`, where the intervals are nearer to their level and a data set costs more.
+"""How often the intervals hold the truth: 2,000 simulated data sets of 20 units (coverage_cases.py), and of 50 and 200
+in `make torture`, where the intervals are nearer to their level and a data set costs more.
 
 The promise is 93 to 97 %. Where a case has another band, it says why; docs/statistics.md has the figures.
 """
