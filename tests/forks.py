@@ -10,6 +10,7 @@ whose client hangs up is killed. The process ends when its last client has gone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -107,9 +108,13 @@ class _Server:
                     self._ended.recv(4096)
                     self._reap()
                 else:
-                    assert isinstance(key.fileobj, socket.socket)
-                    if become := self._hear(key.fileobj):
-                        return become
+                    client = key.fileobj
+                    assert isinstance(client, socket.socket)
+                    try:
+                        if become := self._hear(client):
+                            return become
+                    except (EOFError, ConnectionError):  # it was killed as it asked
+                        self._hang_up(client)
             if not self._clients:
                 return None
 
@@ -117,15 +122,16 @@ class _Server:
         """What a client wants; a fork returns it."""
         head, streams, _, _ = socket.recv_fds(client, _NUMBER.size, 3)
         if not head:
-            self._hang_up(client)
-            return None
-        order = Order(**json.loads(_exactly(client, *_NUMBER.unpack(head))))
-        pid = os.fork()
-        if pid == 0:
-            self._forget()
-            return order, streams
-        for stream in streams:
-            os.close(stream)
+            raise EOFError
+        try:
+            order = Order(**json.loads(_exactly(client, *_NUMBER.unpack(head))))
+            pid = os.fork()
+            if pid == 0:
+                self._forget()
+                return order, [os.dup(stream) for stream in streams]
+        finally:
+            for stream in streams:
+                os.close(stream)
         self._forks[pid] = client
         client.sendall(_NUMBER.pack(pid))
         return None
@@ -143,7 +149,7 @@ class _Server:
             if pid == 0:
                 return
             client = self._forks.pop(pid)
-            if client in self._clients:
+            with contextlib.suppress(OSError):  # who has hung up does not hear it
                 client.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
 
     def _forget(self) -> None:
@@ -165,6 +171,7 @@ def _become(order: Order, streams: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order.env)
     os.chdir(order.cwd)
+    sys.path[:1] = [order.cwd, *filter(None, order.env.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [order.module, *order.arguments]
     code: object = 0
     try:
