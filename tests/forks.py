@@ -11,6 +11,7 @@ whose client hangs up is killed. The process ends when its last client has gone.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -198,6 +199,8 @@ def serve(address: str) -> None:
         listener.listen()  # who comes now is answered when everything is there
         for name in PRELOADED:
             importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # what a fork's collector does not visit is not copied
         become = _Server(listener).serve()
     if become:
         _become(*become)

@@ -15,6 +15,9 @@ from tests.e2e.influence_provider import chat
 from tests.projects import environment
 from tests.servers.scripted import ScriptedServer
 
+PATIENCE_S = 560
+pytestmark = pytest.mark.timeout(600)
+
 ROUND = ("rollout_batches_0", "preference_scores_0", "rejudgements_0")
 STEERABILITY = ("persona_responses", "steerability_matrix", "steerability_metrics", "persona_clusters")
 EDITS = {
@@ -56,7 +59,7 @@ def day(root: Path, automation: object, edits: dict[str, list[str]]) -> dict[str
         (str(root / "edits.json"),),
         cwd=CHECKOUT,
         env=environment(root),
-        timeout=280,
+        timeout=PATIENCE_S,
         module="tests.e2e.automation_driver",
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

@@ -118,6 +118,10 @@ def mutants(root: Path, n: int) -> Iterator[Mutant]:
         yield Mutant(f"{number}: {file}, {damage.__name__}", file, content)
 
 
+BEARABLE_S = 3.0
+"""No file makes the doctor think for long. It takes half a second; machines and their hours differ twofold and more."""
+
+
 class Seen(NamedTuple):
     """What `influence doctor` said: its exit code, and the lines that name a problem."""
 
@@ -140,7 +144,7 @@ def check(mutant: Mutant, seen: Seen) -> None:
     """Accepted without a word, or refused in lines that name a place and a fix, one of them where the damage is."""
     assert seen.code in (0, 2)
     assert (seen.code == 2) == bool(seen.complaints)
-    assert seen.seconds < 1.0
+    assert seen.seconds < BEARABLE_S
     for line in seen.complaints:
         assert PLACE.match(line) or line.startswith("model "), line
         assert "; " in line, line

@@ -31,7 +31,7 @@ CALLS = scaled(2_000, 10_000)
 @pytest.mark.parametrize("model", ["gpt", "claude"])
 def test_each_fault_is_survived(scripted_server: Start, tmp_path: Path, fault: int, model: str) -> None:
     server = scripted_server(lambda asked: FAULTS[fault](asked) if asked.number == 0 else right(asked))
-    quick = Settings(patience=Patience(attempt_s=0.3, deadline_s=5.0, base_s=0.01, cap_s=0.1, max_retry_after_s=0.2))
+    quick = Settings(patience=Patience(attempt_s=1.0, deadline_s=10.0, base_s=0.01, cap_s=0.1, max_retry_after_s=0.2))
 
     async def main() -> None:
         async with layer(registry(server.url), tmp_path, settings=quick) as models:
