@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import statistics
 import subprocess
 import time
 from collections import Counter
@@ -119,7 +120,8 @@ def mutants(root: Path, n: int) -> Iterator[Mutant]:
 
 
 BEARABLE_S = 3.0
-"""No file makes the doctor think for long. It takes half a second; machines and their hours differ twofold and more."""
+"""The promise is a second, which the middle one of all files keeps everywhere; one at a bad moment of a busy machine
+has been seen at 1.2, and no file may make the doctor think for long."""
 
 
 class Seen(NamedTuple):
@@ -174,7 +176,7 @@ def test_damaged_files_are_accepted_or_refused_in_clear_lines(
     whole: Path, mend: Callable[[Mutant], None], record_property: Callable[[str, object], None]
 ) -> None:
     assert doctor_is_content(whole)
-    refused, with_line, slowest, failures = Counter[str](), 0, 0.0, list[str]()
+    refused, with_line, seconds, failures = Counter[str](), 0, list[float](), list[str]()
     todo = list(mutants(whole, MUTANTS))
     for mutant in todo:
         mend(mutant)
@@ -184,7 +186,7 @@ def test_damaged_files_are_accepted_or_refused_in_clear_lines(
         except Exception as error:
             failures.append(f"{mutant.name}: {type(error).__name__}: {error}"[:600])
             continue
-        slowest = max(slowest, seen.seconds)
+        seconds.append(seen.seconds)
         places = [PLACE.match(line) for line in seen.complaints]
         refused[mutant.file.split("/")[0]] += bool(places)
         with_line += any(place and place["line"] for place in places)
@@ -193,7 +195,8 @@ def test_damaged_files_are_accepted_or_refused_in_clear_lines(
     assert total > 0.6 * len(todo)
     assert with_line > 0.8 * total, "what has no line has no text either"
     record_property("mutated files", f"{len(todo)}: {total} refused ({with_line} with a line), the others accepted")
-    record_property("slowest mutant", f"{slowest:.2f} s of processor time")
+    assert statistics.median(seconds) < 1.0
+    record_property("slowest mutant", f"{max(seconds):.2f} s of processor time")
 
 
 def doctor_is_content(root: Path) -> bool:
