@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -52,7 +53,8 @@ def until_interrupted(outcomes: Generator[Outcome], n_parts: int) -> Iterator[Ou
 def noticed() -> Iterator[Callable[[], bool]]:
     """Within this block the function that is handed out says whether SIGINT or SIGTERM has come.
 
-    Outside of the main thread, where Python has no signals, it always says no.
+    Outside of the main thread, where Python has no signals, it always says no. What a handler raises while the
+    interpreter collects garbage is no traceback then: `stop_if_interrupted` raises it again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -68,14 +70,21 @@ def noticed() -> Iterator[Callable[[], bool]]:
             seen.update(os.read(reading, 512))
         return bool(seen & {signal.SIGINT, signal.SIGTERM})
 
-    token = _CAME.set(came)
+    token, hook = _CAME.set(came), sys.unraisablehook
+    sys.unraisablehook = lambda found: None if _is_interrupt(found.exc_type) and came() else hook(found)
     try:
         yield came
     finally:
+        sys.unraisablehook = hook
         _CAME.reset(token)
         signal.set_wakeup_fd(before)
         os.close(reading)
         os.close(writing)
+
+
+def _is_interrupt(kind: type[BaseException]) -> bool:
+    """Python's own, or Dagster's: neither is an `Exception`."""
+    return not issubclass(kind, Exception)
 
 
 def stop_if_interrupted() -> None:

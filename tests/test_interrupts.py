@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -27,6 +28,30 @@ def swallowed_by_somebody() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Collected:
+    """Ctrl-C comes, or something else goes wrong, as this one is collected."""
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        self._end = end
+
+    def __del__(self) -> None:
+        self._end()
+
+
+def test_a_signal_amid_the_collection_of_garbage_is_noticed_and_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: printed.append(found.exc_type))
+    hook = sys.unraisablehook
+    with noticed() as came:
+        Collected(lambda: 1 // 0)
+        assert printed == [ZeroDivisionError]
+        with as_keyboard_interrupt():
+            Collected(lambda: signal.raise_signal(signal.SIGINT))
+        assert printed == [ZeroDivisionError]
+        assert came()
+    assert sys.unraisablehook is hook
 
 
 def test_a_swallowed_signal_is_noticed() -> None:
