@@ -121,9 +121,10 @@ _held: list[socket.socket] = []
 
 
 def _start(address: str, log: Path) -> socket.socket:
-    # What the training process is given, and what it reads before it could be told.
     Path(address).unlink(missing_ok=True)
-    env = os.environ | {"PYTHONHASHSEED": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # What libraries read as they are imported, before a fork could be told. Not the seed of hashes, which is another
+    # one in every session: no row may depend on it.
+    env = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     with log.open("w") as file:
         command = [sys.executable, "-m", "tests.forks", "serve", address]
         process = subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=file, stderr=file, start_new_session=True)
