@@ -50,6 +50,8 @@ def linearity(values_P: Floats, levels_P: Floats, weights_P: Floats) -> Floats:
     y_K = np.stack([np.zeros_like(means[0]), *means], axis=-1)
     x_K = points - points.mean()
     centred_K = y_K - y_K.mean(axis=-1, keepdims=True)
+    # In units of the largest, so that no square is too small to be a number.
+    centred_K = _ratio(centred_K, np.abs(centred_K).max(axis=-1, keepdims=True))
     return _ratio((centred_K @ x_K) ** 2, (x_K @ x_K) * (centred_K**2).sum(axis=-1))
 
 

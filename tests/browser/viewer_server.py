@@ -28,6 +28,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_S = 60
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+NOWHERE = "about:blank"
 CANARY = "canary-d41d8cd98f"
 
 needs_browser = [
@@ -101,8 +102,11 @@ def browsing() -> Iterator[BrowserContext]:
 
 @contextmanager
 def visiting(browser: BrowserContext, base: str) -> Iterator[Visit]:
-    """A new page, which notes dialogs and requests to anywhere but the viewer."""
-    page = browser.new_page()
+    """A page that nobody has open, which notes dialogs and requests to anywhere but the viewer.
+
+    The next visit takes it over: a new one would compile all of Streamlit's scripts again, which takes two seconds.
+    """
+    page = next((one for one in browser.pages if one.url == NOWHERE), None) or browser.new_page()
     visit = Visit(page, base)
 
     def note_dialog(dialog) -> None:
@@ -116,7 +120,9 @@ def visiting(browser: BrowserContext, base: str) -> Iterator[Visit]:
     page.on("dialog", note_dialog)
     page.on("request", note_request)
     yield visit
-    page.close()
+    for event, note in (("dialog", note_dialog), ("request", note_request)):
+        page.remove_listener(event, note)
+    page.goto(NOWHERE)
 
 
 def _free_port() -> int:

@@ -23,7 +23,7 @@ from influence_assets.recipes import RECIPES
 from influence_assets.watching import edited_files
 
 Made = Counter[tuple[str, str]]
-MODEL_NAMES = ("organism", "far")
+MODEL_NAMES = ("near", "far")
 
 
 class Day:

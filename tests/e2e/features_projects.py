@@ -1,4 +1,5 @@
-"""A project folder for the features family: two of the organism's traits, few items, and models of other shapes."""
+"""A project folder for the features family: two of the organism's traits, few items, a model that was trained once and
+models of other shapes."""
 
 from __future__ import annotations
 
@@ -7,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.e2e.influence_projects import ORGANISM, build, write_yaml
-from tests.projects import CHECKOUT
+from tests.e2e.influence_projects import again, influence, write_yaml
+from tests.projects import CHECKOUT, once
+from tests.scale import LONG
+from tests.servers.scripted import ScriptedServer, openai_text
 
 TRAITS = ("agreeableness", "machiavellianism")
 SETTINGS: dict[str, Any] = {
@@ -46,17 +50,22 @@ SIDE_EFFECTS = {
 }
 N_NEUTRAL = 2
 """Neutral texts on which KL is measured: every direction at every coefficient runs over all of them."""
-SHAPES = ("gpt2", "gemma")
-"""Random weights in other architectures: blocks, norms and masks of other names, and nothing to be found in them."""
+SHAPES = ("gpt2", "gemma") if LONG else ("gpt2",)
+"""Random weights in other architectures: blocks, norms and masks of other names, and nothing to be found in them.
+What is computed inside each is compared with plain hooks in tests/resources/local."""
+SELECTION = '+group:"features" or +group:"features_1"'
+UNTOUCHED = '+group:"features"'
+"""One of the models that are not trained is enough to show that they say so."""
 
 
-def build_features(root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
-    """A project at `root` with the organism, which plays every role and is trained once, and these models."""
-    project = build(root, {"organism": ORGANISM | {"trainable": True}, **models})
+def build_features(trained: Path, root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
+    """A project at `root` that goes on from one with a trained model, which plays every role, and has these beside."""
+    project = again(trained, root)
     data = project / "data"
+    entries = yaml.safe_load((data / "models.yaml").read_text())["models"]
+    write_yaml(data / "models.yaml", {"models": [*entries, *({"name": name, **one} for name, one in models.items())]})
     study = yaml.safe_load((data / "study.yaml").read_text())
-    study["personas"] |= {"per_framework": 2, "agree_per_persona": 2}
-    study["influence"] |= {"evaluation": {"rubrics": []}}
+    study["personas"] |= {"per_framework": 4, "agree_per_persona": 4}
     write_yaml(data / "study.yaml", study | {"features": SETTINGS})
     everything = yaml.safe_load((CHECKOUT / "data" / "backgrounds" / "organism.yaml").read_text())
     everything["factors"] = [factor for factor in everything["factors"] if factor["name"] in TRAITS]
@@ -71,6 +80,23 @@ def build_features(root: Path, models: Mapping[str, Mapping[str, Any]]) -> Path:
     for name, content in SIDE_EFFECTS.items():
         write_yaml(data / "side_effects" / "few" / f"{name}.yaml", content)
     return project
+
+
+@pytest.fixture(scope="session")
+def featured(trained: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """`trained`, after a run of the features family on it and on models of other kinds, once for all processes of
+    pytest. Only to be read."""
+
+    def make(root: Path) -> None:
+        server = ScriptedServer(lambda _: openai_text("I say this."))
+        far = {"provider": "openai", "model": "m", "base_url": server.openai_url}
+        shapes = {kind: shaped_model(root / "weights" / kind, kind) for kind in SHAPES}
+        project = build_features(trained, root / "project", {**shapes, "far": far})
+        influence(project, "run", SELECTION, "--model", "expert", "--model", "gpt2", timeout=500)
+        influence(project, "run", UNTOUCHED, *(f"--model={name}" for name in (*SHAPES[1:], "far")), timeout=500)
+        server.close()
+
+    return once(tmp_path_factory, request, "featured", make) / "project"
 
 
 def shaped_model(directory: Path, kind: str) -> dict[str, Any]:

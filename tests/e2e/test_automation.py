@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests import forked
-from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build
-from tests.e2e.influence_provider import chat
+from tests.e2e.influence_projects import CHECKOUT, build
 from tests.projects import environment
+from tests.servers import rehearsal
 from tests.servers.scripted import ScriptedServer
 
 PATIENCE_S = 560
@@ -35,9 +35,13 @@ EDITS = {
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two models, one of them behind an API; two personas, a handful of conversations, and no training."""
-    server = ScriptedServer(chat)
-    models = {"organism": ORGANISM, "far": {"provider": "openai", "model": "small", "base_url": server.openai_url}}
+    """Two models behind an API, the first of which plays every role; two personas, a handful of conversations, and no
+    training."""
+    server = ScriptedServer(rehearsal.answer)
+    models = {
+        name: {"provider": "openai", "model": model, "base_url": server.openai_url}
+        for name, model in (("near", "large"), ("far", "small"))
+    }
     rollouts = {"states": 1, "samples": 1, "eval_states": 1, "max_turns": 1, "control": False}
     root = build(tmp_path_factory.mktemp("automation"), models, {"iterations": 0, "rollouts": rollouts})
     study = json.loads((root / "data" / "study.yaml").read_text())
@@ -77,7 +81,7 @@ def once(assets: tuple[str, ...], *partitions: str) -> list[list[Any]]:
 def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     found = day(small, True, EDITS)
     assert found["at first"] == []
-    both = ("organism", "far")
+    both = ("near", "far")
 
     environment = found["environment"]
     assert environment["stale"] == [["initial_states", "organism"]]
@@ -98,7 +102,7 @@ def test_what_an_edit_reruns_where_everything_may_run(small: Path) -> None:
     )
 
     rubric = found["rubric"]
-    assert rubric["stale"] == [["rejudgements_0", "far"], ["rejudgements_0", "organism"]]
+    assert rubric["stale"] == [["rejudgements_0", "far"], ["rejudgements_0", "near"]]
     assert rubric["made"] == once(("influence_metrics", "rejudgements_0", *JOINT[1:]), *both)
 
     model = found["model"]
@@ -124,7 +128,7 @@ def test_what_costs_does_not_run_unless_the_study_says_so(small: Path) -> None:
     found = day(small, False, edits)
     assert found["at first"] == []
     assert found["rubric"]["made"] == []
-    assert found["rubric"]["left"] == [["rejudgements_0", "far"], ["rejudgements_0", "organism"]]
+    assert found["rubric"]["left"] == [["rejudgements_0", "far"], ["rejudgements_0", "near"]]
     assert found["environment"]["made"] == once(("initial_states",), "organism")
     waiting = {asset for asset, _ in found["environment"]["left"]}
     assert {"rollout_batches_0", "influence_metrics"} <= waiting

@@ -65,7 +65,7 @@ def test_demo_then_everything_else(demonstrated: Path, tmp_path: Path) -> None:
     # Another size of the steering set asks only what is new, and personas are not touched.
     settings = yaml.safe_load((materialized / "data" / "study.yaml").read_text())["steerability"]
     edit_study(materialized, steerability=settings | {"methods": ["none", "description"]})
-    fewer = influence("run", "*")
+    fewer = influence("run", 'group:"steerability"')
     assert "done" in fewer.stderr
     with duckdb.connect(catalogue, read_only=True) as connection:
         reused = dict(

@@ -1,24 +1,20 @@
 """The features family through the whole graph: what was planted in the organism is found and moved, a trained
-checkpoint is looked into beside it, other architectures run, and a model behind an API has no rows and says why."""
+checkpoint is looked into beside it, other architectures run, and a model behind an API has no rows and says why. That
+a second run asks nothing is looked at by test_joint.py, which goes on from here."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.features_projects import SETTINGS, SHAPES, TRAITS, build_features, shaped_model
-from tests.e2e.influence_projects import ORGANISM, asked, influence, landed, paid_twice, reused, rows, seen, write_yaml
-from tests.servers.scripted import ScriptedServer, openai_text
+from tests.e2e.features_projects import SETTINGS, SHAPES, TRAITS
+from tests.e2e.influence_projects import ORGANISM, asked, influence, paid_twice, rows, seen, write_yaml
 
-SELECTION = '+group:"features" or +group:"features_1"'
-UNTOUCHED = '+group:"features"'
-"""One of the models that are not trained is enough to show that they say so."""
 OF_A_CHECKPOINT = ("activations", "layers", "sae_feature_map", "directions", "steering", "dose_response")
 ANSWERED = ("trait_answers", "trait_scores", "side_effects")
 TEXTS = 24 * 2 * 2 * len(TRAITS)
@@ -26,23 +22,9 @@ TEXTS = 24 * 2 * 2 * len(TRAITS)
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The project after its first run; tests only read it, or work in a copy."""
-    root = tmp_path_factory.mktemp("features")
-    server = ScriptedServer(lambda _: openai_text("I say this."))
-    far = {"provider": "openai", "model": "m", "base_url": server.openai_url}
-    shapes = {kind: shaped_model(root / "weights" / kind, kind) for kind in SHAPES}
-    project = build_features(root / "project", {**shapes, "far": far})
-    influence(project, "run", SELECTION, "--model", "organism", "--model", "gpt2", timeout=500)
-    influence(project, "run", UNTOUCHED, "--model", "gemma", "--model", "far", timeout=500)
-    yield project
-    server.close()
-
-
 @pytest.fixture
-def copied(ran: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ran, tmp_path / "copy", ignore=shutil.ignore_patterns(".dagster")))
+def copied(featured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(featured, tmp_path / "copy", ignore=shutil.ignore_patterns(".dagster")))
 
 
 def count(project: Path, table: str, model: str, iteration: int = 0) -> int:
@@ -50,38 +32,38 @@ def count(project: Path, table: str, model: str, iteration: int = 0) -> int:
     return int(rows(project, f"SELECT count(*) FROM features.{table} WHERE {where}")[0][0])
 
 
-def test_everything_is_asked_once(ran: Path) -> None:
-    assert paid_twice(ran) == []
+def test_everything_is_asked_once(featured: Path) -> None:
+    assert paid_twice(featured) == []
     (orphans,) = rows(
-        ran,
+        featured,
         """SELECT count(*) FROM features.trait_answers
            WHERE request_id NOT IN (SELECT request_id FROM ledger.requests)""",
     )
     assert orphans == (0,), "every answer names a request of the ledger"
 
 
-def test_planted_traits_are_read_by_a_latent(ran: Path) -> None:
+def test_planted_traits_are_read_by_a_latent(featured: Path) -> None:
     found = rows(
-        ran,
+        featured,
         """SELECT factor, category, auroc_heldout, n FROM features.sae_feature_map
-           WHERE model = 'organism' AND iteration = 0 AND rank = 1""",
+           WHERE model = 'expert' AND iteration = 0 AND rank = 1""",
     )
     assert {(factor, category) for factor, category, _, _ in found} == {(t, c) for t in TRAITS for c in ("high", "low")}
     for factor, category, auroc, n in found:
         assert auroc >= 0.9, (factor, category)
         assert n == 48
     ((explained, status),) = rows(
-        ran, "SELECT explained_variance, status FROM features.sae_quality WHERE model = 'organism'"
+        featured, "SELECT explained_variance, status FROM features.sae_quality WHERE model = 'expert'"
     )
     assert explained >= 0.8, "of an SAE that was trained for some seconds"
     assert status == "ok"
 
 
-def test_directions_read_new_wordings_and_lie_against_their_opposites(ran: Path) -> None:
+def test_directions_read_new_wordings_and_lie_against_their_opposites(featured: Path) -> None:
     found = rows(
-        ran,
+        featured,
         """SELECT method, min(auroc_heldout), max(cosine_opposite), count(*) FROM features.directions
-           WHERE model = 'organism' AND iteration = 0 AND method NOT IN ('random', 'shuffled') GROUP BY 1""",
+           WHERE model = 'expert' AND iteration = 0 AND method NOT IN ('random', 'shuffled') GROUP BY 1""",
     )
     by_method = {method: values for method, *values in found}
     assert set(by_method) == {"difference_in_means", "sae_filtered", "caa", "persona_vector"}
@@ -89,14 +71,14 @@ def test_directions_read_new_wordings_and_lie_against_their_opposites(ran: Path)
     assert auroc >= 0.9
     assert cosine < 0
     assert n == 2 * len(TRAITS)
-    assert all((ran / path).is_file() for (path,) in rows(ran, "SELECT path FROM features.directions"))
+    assert all((featured / path).is_file() for (path,) in rows(featured, "SELECT path FROM features.directions"))
 
 
-def test_planted_traits_move_and_controls_stay(ran: Path) -> None:
+def test_planted_traits_move_and_controls_stay(featured: Path) -> None:
     found = rows(
-        ran,
+        featured,
         """SELECT trait, spearman, shift, ci_low, z, specificity, n FROM features.dose_response
-           WHERE model = 'organism' AND iteration = 0 AND method = 'difference_in_means' AND category = 'high'""",
+           WHERE model = 'expert' AND iteration = 0 AND method = 'difference_in_means' AND category = 'high'""",
     )
     assert {trait for trait, *_ in found} == set(TRAITS)
     for trait, spearman, shift, low, z, specificity, n in found:
@@ -106,20 +88,20 @@ def test_planted_traits_move_and_controls_stay(ran: Path) -> None:
         assert specificity > 1, trait
         assert n == 3
         random = rows(
-            ran,
+            featured,
             f"""SELECT max(abs(shift)) FROM features.steering
-                WHERE model = 'organism' AND iteration = 0 AND method = 'random' AND trait = '{trait}'""",
+                WHERE model = 'expert' AND iteration = 0 AND method = 'random' AND trait = '{trait}'""",
         )
         assert random[0][0] < shift, "none of 32 random directions moves as far"
-    methods = rows(ran, "SELECT DISTINCT method FROM features.steering WHERE model = 'organism' ORDER BY 1")
+    methods = rows(featured, "SELECT DISTINCT method FROM features.steering WHERE model = 'expert' ORDER BY 1")
     assert [name for (name,) in methods] == ["difference_in_means", "prompt", "random", "shuffled"]
 
 
-def test_what_steering_costs_stands_beside_what_it_does(ran: Path) -> None:
+def test_what_steering_costs_stands_beside_what_it_does(featured: Path) -> None:
     found = rows(
-        ran,
+        featured,
         """SELECT coefficient, avg(kl), bool_and(nll IS NOT NULL) FROM features.steering
-           WHERE model = 'organism' AND iteration = 0 AND method = 'difference_in_means' AND category = 'high'
+           WHERE model = 'expert' AND iteration = 0 AND method = 'difference_in_means' AND category = 'high'
            GROUP BY 1 ORDER BY 1""",
     )
     by_coefficient = {c: kl for c, kl, _ in found}
@@ -129,70 +111,64 @@ def test_what_steering_costs_stands_beside_what_it_does(ran: Path) -> None:
 
 
 @pytest.mark.parametrize("table", [*OF_A_CHECKPOINT, *ANSWERED])
-def test_a_trained_checkpoint_is_looked_into_beside_the_untouched_model(ran: Path, table: str) -> None:
+def test_a_trained_checkpoint_is_looked_into_beside_the_untouched_model(featured: Path, table: str) -> None:
     """The SAE is the untouched model's; everything else is the checkpoint's own."""
-    assert count(ran, table, "organism", 1) > 0
+    assert count(featured, table, "expert", 1) > 0
     if table == "activations":
         both = rows(
-            ran,
+            featured,
             """SELECT iteration, list(path ORDER BY path) FROM features.activations
-               WHERE model = 'organism' AND text_set = 'contrast' GROUP BY 1 ORDER BY 1""",
+               WHERE model = 'expert' AND text_set = 'contrast' GROUP BY 1 ORDER BY 1""",
         )
         assert both[0][1] != both[1][1], "other weights, other files"
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_other_architectures_land_rows_and_no_number_without_mass(ran: Path, model: str) -> None:
+def test_other_architectures_land_rows_and_no_number_without_mass(featured: Path, model: str) -> None:
     for table in ("saes", "sae_quality", *OF_A_CHECKPOINT, *ANSWERED):
-        assert count(ran, table, model) > 0, table
-    (texts,) = rows(ran, f"SELECT max(n) FROM features.activations WHERE model = '{model}' AND text_set = 'contrast'")
+        assert count(featured, table, model) > 0, table
+    (texts,) = rows(
+        featured, f"SELECT max(n) FROM features.activations WHERE model = '{model}' AND text_set = 'contrast'"
+    )
     assert texts == (TEXTS,)
     # Random weights put a little on each of 2,329 tokens: the letters have no mass, and nothing is a number.
     statuses = rows(
-        ran,
+        featured,
         f"""SELECT DISTINCT score, ci_low, n, n_void FROM features.trait_scores
             WHERE model = '{model}' AND condition = 'unsteered'""",
     )
     assert statuses == [(None, None, 0, 3)]
     doses = rows(
-        ran, f"SELECT DISTINCT shift, z, spearman, specificity FROM features.dose_response WHERE model = '{model}'"
+        featured, f"SELECT DISTINCT shift, z, spearman, specificity FROM features.dose_response WHERE model = '{model}'"
     )
     assert doses == [(None, None, None, None)]
-    assert rows(ran, f"SELECT count(*) FROM features.steering WHERE model = '{model}' AND kl IS NULL") == [(0,)]
+    assert rows(featured, f"SELECT count(*) FROM features.steering WHERE model = '{model}' AND kl IS NULL") == [(0,)]
 
 
-def test_models_that_are_not_trained_have_no_later_checkpoint_and_say_so(ran: Path) -> None:
+def test_models_that_are_not_trained_have_no_later_checkpoint_and_say_so(featured: Path) -> None:
     for table in (*OF_A_CHECKPOINT, *ANSWERED):
-        assert count(ran, table, "gpt2", 1) == 0, table
-    assert "no checkpoint 1" in seen(ran, "gpt2", "activations_1").metadata["why_no_rows"]
+        assert count(featured, table, "gpt2", 1) == 0, table
+    assert "no checkpoint 1" in seen(featured, "gpt2", "activations_1").metadata["why_no_rows"]
 
 
-def test_a_model_behind_an_api_lands_no_rows_and_says_why(ran: Path) -> None:
+def test_a_model_behind_an_api_lands_no_rows_and_says_why(featured: Path) -> None:
     for table in ("saes", "sae_quality", *OF_A_CHECKPOINT, *ANSWERED):
-        assert count(ran, table, "far") == 0, table
+        assert count(featured, table, "far") == 0, table
     for asset in ("sae", "activations", "steering_sweep"):
-        assert "provider: local" in seen(ran, "far", asset).metadata["why_no_rows"]
+        assert "provider: local" in seen(featured, "far", asset).metadata["why_no_rows"]
 
 
-def test_pictures_and_checks_are_shown(ran: Path) -> None:
-    sweep, latents = seen(ran, "organism", "steering_sweep"), seen(ran, "organism", "sae_feature_map")
+def test_pictures_and_checks_are_shown(featured: Path) -> None:
+    sweep, latents = seen(featured, "expert", "steering_sweep"), seen(featured, "expert", "sae_feature_map")
     assert {"methods", "dose_response", "off_target"} <= set(sweep.metadata)
     assert set(sweep.checks) == {"letters_have_mass", "steering_is_no_damage"}
     assert {"best_latents", "feature_map"} <= set(latents.metadata)
-    assert seen(ran, "organism", "sae").checks == {"sae_explains_the_model": True}
-    assert seen(ran, "gpt2", "steering_sweep").checks["letters_have_mass"] is False
-
-
-def test_a_second_run_asks_nothing(copied: Path, ran: Path) -> None:
-    influence(copied, "run", 'group:"features"', "--model", "organism")
-    kept = reused(copied, 1)
-    assert all(kept.values()), kept
-    assert asked(copied, 1) == 0
-    assert landed(copied) == landed(ran)
+    assert seen(featured, "expert", "sae").checks == {"sae_explains_the_model": True}
+    assert seen(featured, "gpt2", "steering_sweep").checks["letters_have_mass"] is False
 
 
 def test_an_sae_that_the_entry_names_takes_the_place_of_the_trained_one(copied: Path) -> None:
-    ((path,),) = rows(copied, "SELECT path FROM features.saes WHERE model = 'organism'")
+    ((path,),) = rows(copied, "SELECT path FROM features.saes WHERE model = 'expert'")
     shutil.copytree(copied / path, copied / "data" / "mine")
     models = copied / "data" / "models.yaml"
     entries: list[dict[str, Any]] = yaml.safe_load(models.read_text())["models"]
@@ -204,10 +180,10 @@ def test_an_sae_that_the_entry_names_takes_the_place_of_the_trained_one(copied: 
     settings = SETTINGS | {"sae": None, "layers": [0], "layer": 0}
     write_yaml(study, yaml.safe_load(study.read_text()) | {"features": settings})
     map_of = """SELECT factor, category, rank, feature_id, auroc_heldout FROM features.sae_feature_map
-                WHERE model = 'organism' AND iteration = 0 ORDER BY ALL"""
+                WHERE model = 'expert' AND iteration = 0 ORDER BY ALL"""
     before = rows(copied, map_of)
-    influence(copied, "run", '+key:"features/directions"', "--model", "organism")
-    assert rows(copied, "SELECT source, path, layer FROM features.saes WHERE model = 'organism'") == [
+    influence(copied, "run", '+key:"features/directions"', "--model", "expert")
+    assert rows(copied, "SELECT source, path, layer FROM features.saes WHERE model = 'expert'") == [
         ("directory", "data/mine", 1)
     ]
     after = rows(copied, map_of)
@@ -216,7 +192,7 @@ def test_an_sae_that_the_entry_names_takes_the_place_of_the_trained_one(copied: 
     layers = rows(
         copied,
         """SELECT method, min(layer), max(layer) FROM features.directions
-           WHERE model = 'organism' AND iteration = 0 AND method IN ('difference_in_means', 'sae_filtered')
+           WHERE model = 'expert' AND iteration = 0 AND method IN ('difference_in_means', 'sae_filtered')
            GROUP BY 1 ORDER BY 1""",
     )
     assert layers == [("difference_in_means", 0, 0), ("sae_filtered", 1, 1)]

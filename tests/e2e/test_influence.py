@@ -31,6 +31,7 @@ from tests.e2e.influence_projects import (
 STEPS = ("checkpoint", "rollout_batches", "preference_scores", "rejudgements")
 EVALUATION = {"rubrics": ["harm"], "probe_sets": ["data/flattery.jsonl"], "probe_rubrics": ["sycophancy"]}
 TRAINING = 'key:"influence/training_set_0" or key:"influence/checkpoint_1"'
+ANEW = " or ".join(f'key:"influence/{one}"' for one in ("rollout_batches_0", "checkpoint_1", "influence_metrics"))
 LOOP = {*(f"{step}_{k}" for step in STEPS for k in (0, 1)), "training_set_0", "influence_metrics"}
 
 
@@ -141,9 +142,9 @@ def test_metrics_are_found_by_sql_in_files_of_any_name(ran: Path, tmp_path: Path
 def test_force_gives_the_same_bytes_and_pays_nothing(copied: Path, ran: Path) -> None:
     """Even the training is done anew, since its records are gone."""
     shutil.rmtree(copied / "data" / "checkpoints")
-    influence(copied, "run", SELECTION, "--force", "--model", "expert")
-    assert not any(reused(copied, 2).values())
-    assert asked(copied, 2) == 0
+    influence(copied, "run", ANEW, "--force", "--model", "expert")
+    assert not any(reused(copied, 1).values())
+    assert asked(copied, 1) == 0
     assert landed(copied) == landed(ran)
     assert paid_twice(copied) == []
 
@@ -151,10 +152,10 @@ def test_force_gives_the_same_bytes_and_pays_nothing(copied: Path, ran: Path) ->
 def test_a_second_run_asks_nothing_and_an_edited_environment_moves_what_stands_on_it(copied: Path, ran: Path) -> None:
     file = copied / "data" / "environments" / "organism" / f"{ENVIRONMENTS[0]}.yaml"
     file.write_text(file.read_text() + "# a remark\n")
-    influence(copied, "run", SELECTION)
-    kept = reused(copied, 3)
+    influence(copied, "run", SELECTION, "--model", "judge")
+    kept = reused(copied, 2)
     assert [name for name, old in kept.items() if not old] == ["initial_states organism"], "a remark changes no row"
-    assert asked(copied, 3) == 0
+    assert asked(copied, 2) == 0
     assert landed(copied) == landed(ran)
 
     content = yaml.safe_load(file.read_text())

@@ -11,6 +11,7 @@ from tests.e2e.influence_projects import SELECTION, asked, build, influence, lan
 from tests.e2e.influence_provider import Provider
 
 KEYS = {"OPENAI_API_KEY": "sk-test"}
+UP_TO_IT = '+key:"influence/checkpoint_1"'
 TRAINED = 'key:"influence/checkpoint_1" or key:"influence/rollout_batches_1"'
 
 
@@ -64,7 +65,6 @@ def test_a_failed_job_is_an_error_and_no_checkpoint(provider: Provider, tmp_path
     assert "sk-test" not in done.stderr
 
     provider.looks = ("succeeded",)
-    influence(project, "run", SELECTION, keys=KEYS)
+    influence(project, "run", UP_TO_IT, keys=KEYS)
     assert rows(project, "SELECT DISTINCT iteration FROM checkpoints ORDER BY 1") == [(0,), (1,)]
-    assert asked(project, 3) > 0
     assert paid_twice(project) == [], "iteration 0 was not asked again"

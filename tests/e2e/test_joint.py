@@ -1,10 +1,9 @@
-"""The joint family through the whole graph on the embedded organism: a model that is trained once, and one that is not.
+"""The joint family through the whole graph on the embedded organism, trained once, and on a model that is not trained.
 What the numbers are is not looked at here; that they pair, and say the same as the families' own, is."""
 
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,37 +11,20 @@ import yaml
 
 from influence_assets.estimate import estimate_assets
 from influence_assets.project import Project
-from tests.e2e.influence_projects import ORGANISM, again, asked, influence, reused, rows, seen, write_yaml
-from tests.projects import CHECKOUT
+from tests.e2e.influence_projects import again, asked, influence, landed, reused, rows, seen, write_yaml
 
 SELECTION = '+key:"joint/drift" or +key:"joint/checkpoint_profile"'
+OF_TWO = ("--model", "expert", "--model", "gpt2")
 JOINT = {"personas": 3, "test_per_persona": 2, "items": 2, "draws": 100}
-FEATURES = {
-    "backgrounds": ["organism"],
-    "trait_items": ["organism"],
-    "side_effects": [],
-    "layers": [1],
-    "layer": 1,
-    "directions": ["difference_in_means", "random", "shuffled"],
-    "steering": {"neutral": "organism", "coefficients": [-0.2, 0, 0.2], "items": 2},
-    "min_mass": 0.0,
-    "draws": 100,
-}
 
 
 @pytest.fixture(scope="module")
-def ran(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The loop of `expert` is there already; a model that is not trained is added."""
-    project = again(trained, tmp_path_factory.mktemp("joint") / "project")
-    models = yaml.safe_load((project / "data" / "models.yaml").read_text())["models"]
-    write_yaml(project / "data" / "models.yaml", {"models": [*models, {"name": "untrained", **ORGANISM}]})
-    for name in ("backgrounds", "trait_items", "neutral"):
-        shutil.copytree(CHECKOUT / "data" / name, project / "data" / name, dirs_exist_ok=True)
+def ran(featured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The loop and the features of a model that is trained are there already; the other is not trained."""
+    project = again(featured, tmp_path_factory.mktemp("joint") / "project")
     study = yaml.safe_load((project / "data" / "study.yaml").read_text())
-    study["personas"] |= {"per_framework": 4, "agree_per_persona": 4}
-    study |= {"features": FEATURES, "joint": JOINT}
-    write_yaml(project / "data" / "study.yaml", study)
-    influence(project, "run", SELECTION)
+    write_yaml(project / "data" / "study.yaml", study | {"joint": JOINT})
+    influence(project, "run", SELECTION, *OF_TWO)
     return project
 
 
@@ -114,26 +96,29 @@ def test_projections_are_of_the_untouched_models_directions(ran: Path) -> None:
     )
     assert [row[:2] for row in texts] == [(k, one) for k in (0, 1) for one in ("neutral", "replies", "words")]
     assert texts[0][2:] == texts[3][2:], "the same neutral texts and directions for every checkpoint"
-    assert {row[3] for row in texts} == {3}
+    assert {row[3] for row in texts} == {3}, "what was steered with, and its two controls"
     unknown = "SELECT count(*) FROM joint.drift WHERE measure LIKE 'proj%' AND z_shuffled IS NULL AND change <> 0"
     assert rows(ran, unknown) == [(0,)], "the same words to some users move along no direction; all else does"
 
 
 def test_an_untrained_model_has_a_profile_and_no_drift_and_says_why(ran: Path) -> None:
-    query = "SELECT DISTINCT iteration FROM joint.{} WHERE model = 'untrained'"
+    query = "SELECT DISTINCT iteration FROM joint.{} WHERE model = 'gpt2'"
     assert rows(ran, query.format("checkpoint_profile")) == [(0,)]
     assert rows(ran, query.format("drift")) == rows(ran, query.format("moves_with_harm")) == []
-    assert "nothing to compare" in seen(ran, "untrained", "drift").metadata["why_no_rows"]
-    assert "trainable" in seen(ran, "untrained", "checkpoint_probes_1").metadata["why_no_rows"]
+    assert "nothing to compare" in seen(ran, "gpt2", "drift").metadata["why_no_rows"]
+    assert "trainable" in seen(ran, "gpt2", "checkpoint_probes_1").metadata["why_no_rows"]
     assert "drift" in seen(ran, "expert", "drift").metadata
 
 
 def test_one_query_answers_and_a_second_run_asks_nothing(ran: Path) -> None:
     found = rows(ran, "SELECT measure, change, with_harm FROM drift_of('expert')")
     assert {"sensitivity", "harm", "projection_words"} <= {row[0] for row in found}
-    influence(ran, "run", SELECTION, "--model", "expert")
-    assert asked(ran, 2) == 0
-    assert all(reused(ran, 2).values())
+    before = landed(ran)
+    influence(ran, "run", 'group:"features_1" or key:"joint/*"', "--model", "expert")
+    assert landed(ran) == before
+    assert asked(ran, 1) == 0
+    assert len(reused(ran, 1)) > 10
+    assert all(reused(ran, 1).values())
     for asset in ("checkpoint_probes_0", "checkpoint_probes_1"):
         estimate = estimate_assets(Project(ran), [asset], ["expert"])[asset]["expert"]
         assert (estimate.requests, estimate.cached > 0) == (0, True), "all of it is answered, by the landed adapter"

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
 
-from tests.projects import command, environment, project
+from tests import forked
+from tests.projects import environment, project
 from tests.servers import rehearsal
 from tests.servers.scripted import Answer, Asked, Script, ScriptedServer
 
@@ -59,43 +60,38 @@ def served_by(server: ScriptedServer, project: Path) -> None:
 
 
 @pytest.fixture
-def start(project: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start(project: Path) -> Callable[..., AbstractContextManager[forked.Forked]]:
     """Starts the command with every secret in its environment; what it prints is kept in the project."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def go(*arguments: str) -> subprocess.Popen[bytes]:
-        secrets = BYSTANDERS | {"CANARY_SECRET": KEY}
-        with (project / "printed.log").open("ab") as log:
-            started.append(
-                subprocess.Popen(
-                    command(*arguments), cwd=project, env=environment(project) | secrets, stdout=log, stderr=log
-                )
-            )
-        return started[-1]
-
-    yield go
-    for process in started:
-        process.kill()
+    env = environment(project) | BYSTANDERS | {"CANARY_SECRET": KEY}
+    return lambda *arguments: forked.started(arguments, cwd=project, env=env, log=project / "printed.log")
 
 
 def test_no_secret_reaches_a_file(
-    project: Path, start: Callable[..., subprocess.Popen[bytes]], scripted_server: Callable[[Script], ScriptedServer]
+    project: Path,
+    start: Callable[..., AbstractContextManager[forked.Forked]],
+    scripted_server: Callable[[Script], ScriptedServer],
 ) -> None:
     server = scripted_server(slowly)
     served_by(server, project)
 
-    process = start("run", "group:personas")
-    while len(server.calls) < 40:
-        assert process.poll() is None, (project / "printed.log").read_text()
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    def ends(*arguments: str) -> int | None:
+        with start(*arguments) as process:
+            process.join(PATIENCE_S)
+            return process.exitcode
+
+    with start("run", "group:personas") as process:
+        while len(server.calls) < 40:
+            assert process.is_alive(), (project / "printed.log").read_text()
+            time.sleep(0.005)
+        process.kill()
+        process.join(30)
+        assert process.exitcode == -signal.SIGKILL
     nothing_leaked(project)
 
-    assert start("run", "group:personas").wait(timeout=PATIENCE_S) == 0, (project / "printed.log").read_text()
+    assert ends("run", "group:personas") == 0, (project / "printed.log").read_text()
     server.use(refuse)
-    start("run", "group:steerability", "--model", "far").wait(timeout=PATIENCE_S)
-    assert start("export", "report", "report.html").wait(timeout=PATIENCE_S) == 0
+    assert ends("run", "group:steerability", "--model", "far") is not None
+    assert ends("export", "report", "report.html") == 0
     assert any(KEY in asked.headers.get("authorization", "") for asked in server.calls), "the key was really sent"
     nothing_leaked(project)
     with duckdb.connect(str(project / "data" / "influence.duckdb"), read_only=True) as connection:

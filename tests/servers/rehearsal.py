@@ -37,7 +37,7 @@ TIMES = [
 
 _PERSONA = re.compile(r"(?:Here is a persona|You are this persona): (.+)")
 _COUNT = re.compile(r"Write (\d+) short first-person statements")
-_CLOSED = re.compile(r"Answer with one of: (.+)\s*$")
+_CLOSED = re.compile(r"Answer with (?:one of: )?(\S+(?:(?:, | or )\S+)+?)\.?\s*$")
 
 
 def answer(asked: Asked) -> Answer:
@@ -65,7 +65,7 @@ def options_of(question: str) -> list[str]:
     if "yes or no" in question or "no or yes" in question:
         return ["yes", "no"]
     closed = _CLOSED.search(question)
-    return [option.strip(" .") for option in closed[1].split(",")] if closed else []
+    return re.split(r", | or ", closed[1].rstrip(".")) if closed else []
 
 
 def _weights(asked: Asked, options: list[str]) -> list[float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 from steering_world import RuleModels, measure, synthetic_responses, world
@@ -108,6 +108,7 @@ def test_the_other_direction_is_the_mirror():
 
 
 @given(st.lists(st.floats(-0.4, 0.4), min_size=3, max_size=3))
+@example([1.6e-162, 0.0, 0.0])
 def test_linearity_is_one_on_a_line_and_never_beyond_zero_and_one(means):
     levels = np.array([-1.0, 0.5, 1.0])
     weights = np.ones(3)

@@ -30,6 +30,7 @@ from resources.durable import alone
 from resources.errors import InfluenceError, InputError
 from resources.local.weights import adapter_files_hash
 from resources.messages import Message
+from tests import forked
 from tests.influence.training.conftest import a_job, conversations
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -43,7 +44,8 @@ LocalTrainer().train(job_from(Path(sys.argv[1]).read_bytes()), lambda step, step
 
 
 def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, tmp_path: Path) -> None:
-    job = a_job(base, tmp_path / "job", Method.KTO, epochs=40)
+    """The first process is a real one; those after it, which nobody has to outlive, are forks."""
+    job = a_job(base, tmp_path / "job", Method.KTO, epochs=16)
     folder = JobDirectory(job.out)
 
     process = _killed_caller(job, tmp_path)
@@ -55,6 +57,8 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
     assert not folder.adapter.exists()
     assert folder.result(job_hash(job)) is None
 
+    job = dataclasses.replace(job, settings=job.settings.model_copy(update={"python": str(forked.interpreter())}))
+
     def kill(*_: int) -> None:
         _trainer_of(os.getpid()).send_signal(signal.SIGKILL)
 
@@ -64,8 +68,8 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
 
     progress: list[tuple[int, int]] = []
     done = LocalTrainer().train(job, lambda step, steps: progress.append((step, steps)))
-    assert progress == [(step, 120) for step in range(1, 121)]
-    assert [point.step for point in done.loss_curve] == list(range(1, 121))
+    assert progress == [(step, 48) for step in range(1, 49)]
+    assert [point.step for point in done.loss_curve] == list(range(1, 49))
     assert {path.name for path in job.out.iterdir()} == {"adapter", "job.json", "lock", "log.txt", "result.json"}
     _check_equal_to_a_run_in_this_process(done, job, tmp_path / "here")
 
@@ -109,8 +113,9 @@ def _check_equal_to_a_run_in_this_process(done: Checkpoint, job: TrainingJob, he
 
 def test_what_the_process_finds_wrong_is_an_input_error_here(base: Path, tmp_path: Path) -> None:
     nothing = Example("e7", (Message(role="user", content="a"),), (0,))
+    job = dataclasses.replace(a_job(base, tmp_path, python=str(forked.interpreter())), examples=(nothing,))
     with pytest.raises(InputError, match=r"training examples: \[e7\]\.learned: .*\(got 0\)") as caught:
-        LocalTrainer().train(dataclasses.replace(a_job(base, tmp_path), examples=(nothing,)))
+        LocalTrainer().train(job)
     assert caught.value.value == 0
 
 
