@@ -65,5 +65,5 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ReplyStore:
 
 
 # How long an example takes says something about the machine, not about the law.
-hypothesis.settings.register_profile("laws", deadline=None, max_examples=scaled(100, 1000))
+hypothesis.settings.register_profile("laws", deadline=None, max_examples=scaled(60, 1000))
 hypothesis.settings.load_profile("laws")

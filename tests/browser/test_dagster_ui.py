@@ -20,7 +20,7 @@ from tests.servers.sockets import listening
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_S = 150
-FRAMEWORKS = {"organism", "mbti", "big_five"}
+FRAMEWORKS = {"organism", "mbti"}
 """Each is a run of its own, in a process of its own."""
 
 pytestmark = pytest.mark.skipif(not os.path.exists(CHROMIUM), reason=f"no browser: {CHROMIUM} is not installed")

@@ -45,6 +45,7 @@ def test_a_public_benchmark_is_measured(project: Path, influence) -> None:
     path = project / "data" / "study.yaml"
     study = yaml.safe_load(path.read_text())
     study["personas"]["frameworks"] = [SLUG]
+    study["steerability"]["methods"] = ["none", "description"]
     path.write_text(yaml.safe_dump(study))
     influence("run", "group:personas or group:steerability")
 

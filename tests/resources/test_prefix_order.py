@@ -15,7 +15,7 @@ from tests.servers.scripted import Answer, Asked, Script, ScriptedServer, openai
 Start = Callable[[Script], ScriptedServer]
 
 OPTIONS = ("yes", "no")
-PERSONAS, STATEMENTS = 20, 30
+PERSONAS, STATEMENTS = 20, 15
 ROOM = 40
 """Blocks that the cache holds: about a fifth of what the prefixes of all personas need together."""
 
