@@ -61,7 +61,9 @@ def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path:
     other = small_project(tmp_path / "other")
     (other / "data" / "cache").mkdir(parents=True)
     shutil.copy(made / "data" / "cache" / "replies.sqlite", other / "data" / "cache" / "replies.sqlite")
-    influence(other, "run", '+key:"influence/preference_scores_0" or +key:"steerability/steerability_matrix"', "--jobs", "2")
+    influence(
+        other, "run", '+key:"influence/preference_scores_0" or +key:"steerability/steerability_matrix"', "--jobs", "2"
+    )
     again = landed(other)
     assert {"influence.judgements", "steerability.matrix"} <= {name.split()[0] for name in again}
     assert again.items() <= landed(made).items()
