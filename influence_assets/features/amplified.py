@@ -48,7 +48,7 @@ def unembedding(opened: OpenModel) -> tuple[NDArray[np.float32], NDArray[np.floa
     A norm that takes off the mean does so before its weight: there the rows carry the weight already and are centred,
     since what a row has in common over the width then has no effect.
     """
-    head = opened.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = opened.model.get_output_embeddings()
     weight_V_D = head.weight.detach().float()
     norms = [module for name, module in opened.model.base_model.named_children() if "norm" in name or "ln_f" in name]
     if not norms:

@@ -33,7 +33,7 @@ def train_tokenizer(corpus: Corpus, *, documents: int = TRAINING_DOCUMENTS) -> P
         show_progress=False,
     )
     bare.train_from_iterator(_texts(islice(corpus.documents(), documents)), trainer)
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast(
         tokenizer_object=bare,
         eos_token=END,
         pad_token=PAD,

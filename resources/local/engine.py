@@ -80,7 +80,7 @@ class Engine:
         self._steering, self._steered, self._pushes = Hooks(self.model), BASE.steering, LoadedPushes()
         self._idle_scratch: list[list[Scratch]] = []
         self._read: tuple[torch.Tensor, torch.Tensor] | None = None
-        head: torch.nn.Module | None = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        head: torch.nn.Module | None = self.model.get_output_embeddings()
         self._reads_at_head = head is not None
         if head is not None:
             head.register_forward_pre_hook(self._only_read_positions)

@@ -51,7 +51,7 @@ def load(directory: Path, entry: ModelEntry, *, allow_pickle: bool = False) -> L
     with _ONE_AT_A_TIME, _quiet():
         tokenizer, model, report = _from_files(directory, dtype, allow_pickle)
     _refuse_misfits(directory, report)
-    model.to(device)  # type: ignore[arg-type]  # a wrapped method loses its self
+    model.to(device)
     model.train(False).requires_grad_(False)
     if "OMP_NUM_THREADS" not in os.environ and model.num_parameters() < _SMALL and device.type == "cpu":
         torch.set_num_threads(1)
@@ -85,14 +85,14 @@ def _from_files(
 def _quiet() -> Iterator[None]:
     """No bars and no warnings while loading: what matters of them becomes an error here."""
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            logging.enable_progress_bar()
 
 
 def _device(entry: ModelEntry) -> torch.device:

@@ -38,13 +38,13 @@ class StoredRow:
         return sum(k.nbytes + v.nbytes for k, v in filter(None, self.layers))
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # partly typed library
+class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # mypy reads no transformers
     """One layer of a `KeyValues`, in the form that a transformers model writes to."""
 
     is_sliding = False
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.keys: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
         self.frame: Frame | None = None

@@ -17,6 +17,8 @@ from tests.scale import LONG
 from tests.servers.scripted import ScriptedServer, openai_text
 
 TRAITS = ("agreeableness", "machiavellianism")
+N_ITEMS = 2
+"""Items of a trait: every direction at every coefficient answers all of them."""
 SETTINGS: dict[str, Any] = {
     "backgrounds": ["two"],
     "trait_items": ["two"],
@@ -29,8 +31,8 @@ SETTINGS: dict[str, Any] = {
     "steering": {
         "methods": ["difference_in_means"],
         "coefficients": [-0.3, -0.15, 0, 0.15, 0.3],
-        "items": 3,
-        "selection_items": 2,
+        "items": N_ITEMS,
+        "selection_items": 1,
         "neutral": "few",
         "written": 1,
         "written_tokens": 6,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.features_projects import SETTINGS, SHAPES, TRAITS
+from tests.e2e.features_projects import N_ITEMS, SETTINGS, SHAPES, TRAITS
 from tests.e2e.influence_projects import ORGANISM, asked, influence, paid_twice, rows, seen, write_yaml
 
 OF_A_CHECKPOINT = ("activations", "layers", "sae_feature_map", "directions", "steering", "dose_response")
@@ -86,7 +86,7 @@ def test_planted_traits_move_and_controls_stay(featured: Path) -> None:
         assert low > 0, trait
         assert z > 2, trait
         assert specificity > 1, trait
-        assert n == 3
+        assert n == N_ITEMS
         random = rows(
             featured,
             f"""SELECT max(abs(shift)) FROM features.steering
@@ -137,7 +137,7 @@ def test_other_architectures_land_rows_and_no_number_without_mass(featured: Path
         f"""SELECT DISTINCT score, ci_low, n, n_void FROM features.trait_scores
             WHERE model = '{model}' AND condition = 'unsteered'""",
     )
-    assert statuses == [(None, None, 0, 3)]
+    assert statuses == [(None, None, 0, N_ITEMS)]
     doses = rows(
         featured, f"SELECT DISTINCT shift, z, spearman, specificity FROM features.dose_response WHERE model = '{model}'"
     )

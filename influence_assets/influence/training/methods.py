@@ -199,7 +199,7 @@ def _set_reference(model: PeftModel, job: TrainingJob) -> None:
         model.delete_adapter("ref")
 
 
-class _Steps(TrainerCallback):
+class _Steps(TrainerCallback):  # type: ignore[misc]  # mypy reads no transformers
     def __init__(self, on_progress: Callable[[int, int], None]) -> None:
         self._on_progress = on_progress
 
