@@ -40,7 +40,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy
 
 # In the order of tests/conftest.py, longest files first; xdist's own would start the files with the most tests.
-tests: $(VENV)/installed-test
+tests: $(VENV)/compiled
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/installed-test
@@ -60,6 +60,11 @@ $(VENV)/installed-viewer: $(VENV)/installed
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) -e '.[test,dg,inspect,viewer,cluster]'
+	@touch $@
+
+# The bytecode of what tests import is written once, beside mypy, and not by each of their processes at the same time.
+$(VENV)/compiled: $(VENV)/installed-test
+	-@$(BIN)/python -m pytest --collect-only --quiet > /dev/null 2>&1
 	@touch $@
 
 clean:

@@ -73,9 +73,7 @@ class Asker:
         for start in range(0, len(chats), BATCH):
             inputs = self._tokens(chats[start : start + BATCH], side="left")
             with torch.inference_mode():
-                tokens = self.model.generate(
-                    **inputs, max_new_tokens=max_tokens, do_sample=True, top_k=0, top_p=1.0
-                )
+                tokens = self.model.generate(**inputs, max_new_tokens=max_tokens, do_sample=True, top_k=0, top_p=1.0)
             written = tokens[:, inputs["input_ids"].shape[1] :]
             texts += self.tokenizer.batch_decode(written, skip_special_tokens=True)
         return texts

@@ -53,9 +53,7 @@ def new_model(shape: Shape, vocabulary: int, *, pad: int, end: int, seed: int) -
         dtype="float32",
     )
     model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(
-        eos_token_id=end, pad_token_id=pad, do_sample=True
-    )
+    model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad, do_sample=True)
     return model
 
 

@@ -24,7 +24,7 @@ Start = Callable[[Script], ScriptedServer]
 # A try that the server lets hang takes all of `attempt_s`; a busy machine may need as long for one that goes well.
 PATIENCE = Patience(attempt_s=scaled(4, 1), deadline_s=60.0, base_s=0.05, cap_s=0.5, max_retry_after_s=0.2)
 STORM = Settings(patience=PATIENCE)
-CALLS = scaled(2_000, 10_000)
+CALLS = scaled(1_000, 10_000)
 
 
 @pytest.mark.parametrize("fault", range(len(FAULTS)))
