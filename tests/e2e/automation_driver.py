@@ -63,19 +63,18 @@ class Day:
         return found
 
     def settle(self) -> Made:
-        """Ticks until nothing is requested twice in a row; what was made, and how often."""
+        """Ticks until nothing is requested; what was made, and how often."""
         made: Made = Counter()
-        quiet = 0
-        while quiet < 2:
+        while True:
             self.look()
             wanted = self.requested()
-            quiet = 0 if wanted else quiet + 1
+            if not wanted:
+                return made
             for place, keys in wanted.items():
                 partition = place.partition(" ")[2]
                 made.update((key.path[-1], partition) for key in keys)
                 self.make(keys, partition)
             assert sum(made.values()) < 200, f"it goes round in circles: {made}"
-        return made
 
     def stale(self) -> list[tuple[str, str]]:
         """What Dagster itself calls stale, as its UI shows it."""

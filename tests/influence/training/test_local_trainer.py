@@ -125,7 +125,8 @@ def test_accelerate_launches_with_the_users_file(base: Path, tmp_path: Path) -> 
         "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nnum_processes: 1\nuse_cpu: true\n"
         "machine_rank: 0\nnum_machines: 1\nmixed_precision: 'no'\n"
     )
-    launched = LocalTrainer().train(a_job(base, tmp_path / "a", accelerate_config=str(config)))
+    job = a_job(base, tmp_path / "a", accelerate_config=str(config), python=str(forked.interpreter()))
+    launched = LocalTrainer().train(job)
     from influence_assets.influence.training.methods import train
 
     train(a_job(base, tmp_path / "b"), tmp_path / "scratch", tmp_path / "b" / "adapter", lambda *_: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +43,19 @@ def made(job: TrainingJob) -> tuple[Trainer, Rows]:
     return methods.make_trainer(job, loaded, rows, job.out / "scratch", on_gpu=False), rows
 
 
-def log_probability(base: Path, adapter: Path | None, prompt: list[int], completion: list[int]) -> float:
-    """log p(completion | prompt), straight from the model."""
+@functools.cache
+def from_files(base: Path, adapter: Path | None) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    if adapter is not None:
-        model = PeftModel.from_pretrained(model, adapter)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    return model if adapter is None else PeftModel.from_pretrained(model, adapter)
+
+
+def log_probability(base: Path, adapter: Path | None, prompt: list[int], completion: list[int]) -> float:
+    """log p(completion | prompt), straight from the model."""
     with torch.no_grad():
-        logits = model(input_ids=torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
+        logits = from_files(base, adapter)(input_ids=torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
     places = range(len(prompt) - 1, len(prompt) + len(completion) - 1)
     return float(sum(logits[place, token] for place, token in zip(places, completion, strict=True)))
 
