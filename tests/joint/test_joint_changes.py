@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ PAIRS = st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=2, max_
 
 @settings(max_examples=40, deadline=None)
 @given(PAIRS)
+@example([(1.304853523674713, 4.0)] * 3)
 def test_the_way_back_is_the_way_there_with_its_sign_turned(pairs: list[tuple[float, float]]) -> None:
     base, then = np.array(pairs).T
     clusters = Clusters.single(len(pairs), Resampled.ITEMS)
@@ -35,7 +36,8 @@ def test_the_way_back_is_the_way_there_with_its_sign_turned(pairs: list[tuple[fl
     assert back.interval.value == pytest.approx(-there.interval.value)
     assert back.p == there.p
     assert back.spread == pytest.approx(there.spread)
-    assert there.interval.low <= there.interval.value <= there.interval.high
+    # To rounding: resampled means of one and the same value differ from it in the last digit.
+    assert there.interval.low - 1e-9 <= there.interval.value <= there.interval.high + 1e-9
     if not math.isnan(there.effect):
         assert there.effect == pytest.approx(there.interval.value / float(np.std(then - base, ddof=1)), rel=1e-6)
 
