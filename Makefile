@@ -63,6 +63,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 # The bytecode of what tests import is written once, beside mypy, and not by each of their processes at the same time.
+# What it finds wrong, the tests say right after.
 $(VENV)/compiled: $(VENV)/installed-test
 	-@$(BIN)/python -m pytest --collect-only --quiet > /dev/null 2>&1
 	@touch $@

@@ -152,4 +152,6 @@ def _interval(
         farthest = FARTHEST_T * float(stdtrit(n_units - 1, (1 + level) / 2))
         low_t, high_t = (min(max(float(end), -farthest), farthest) for end in percentile(t_B, level))
         low, high = min(low, means.value - high_t * means.error), max(high, means.value - low_t * means.error)
+    # Resampled means of one and the same value differ from it in the last digit; an interval holds its own value.
+    low, high = min(low, means.value), max(high, means.value)
     return Interval(means.value, max(low, bounds[0]), min(high, bounds[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,12 @@ def featured(trained: Path, tmp_path_factory: pytest.TempPathFactory, request: p
     pytest. Only to be read."""
 
     def make(root: Path) -> None:
-        server = ScriptedServer(lambda _: openai_text("I say this."))
-        far = {"provider": "openai", "model": "m", "base_url": server.openai_url}
         shapes = {kind: shaped_model(root / "weights" / kind, kind) for kind in SHAPES}
-        project = build_features(trained, root / "project", {**shapes, "far": far})
-        influence(project, "run", SELECTION, "--model", "expert", "--model", "gpt2", timeout=500)
-        influence(project, "run", UNTOUCHED, *(f"--model={name}" for name in (*SHAPES[1:], "far")), timeout=500)
-        server.close()
+        with closing(ScriptedServer(lambda _: openai_text("I say this."))) as server:
+            far = {"provider": "openai", "model": "m", "base_url": server.openai_url}
+            project = build_features(trained, root / "project", {**shapes, "far": far})
+            influence(project, "run", SELECTION, "--model", "expert", "--model", "gpt2", timeout=500)
+            influence(project, "run", UNTOUCHED, *(f"--model={name}" for name in (*SHAPES[1:], "far")), timeout=500)
 
     return once(tmp_path_factory, request, "featured", make) / "project"
 

@@ -69,6 +69,12 @@ def request(root: Path) -> str:
     return done.stdout.split()[-1]
 
 
+def said(instance: dg.DagsterInstance) -> list[str]:
+    """What Dagster's own events of all runs say."""
+    entries = [entry for run in instance.get_runs() for entry in instance.all_logs(run.run_id)]
+    return [entry.dagster_event.message or "" for entry in entries if entry.dagster_event]
+
+
 def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -116,6 +122,7 @@ def test_a_killed_backfill_ends_after_a_restart(tmp_path: Path) -> None:
             # is promised is that every partition is made. When a tick of the backfill falls between a run's failure and
             # the mark that it is tried again, Dagster ends the backfill and tries nothing: then it is launched again.
             if not comes_true(made, RETRIED_S):
+                assert any("Not retrying run since it is part of a backfill" in one for one in said(instance))
                 request(root)
                 wait_for(made, root)
         runs = instance.get_runs()
