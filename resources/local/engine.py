@@ -18,28 +18,21 @@ from resources.errors import InputError
 from resources.local.adapters import Adapters
 from resources.local.direction_reading import LoadedPushes
 from resources.local.masks import Masks
+from resources.local.packing import pack
 from resources.local.passes import Counters, Limits, Wave
-from resources.local.prefix import Plan, Segment
+from resources.local.prefix import Plan
 from resources.local.prefix_store import KEEP_FROM, PrefixStore
 from resources.local.setup import BASE, Setup, SetupError
-from resources.local.slots import KeyValues, Scratch, StoredRow
+from resources.local.slots import KeyValues, Scratch, gathered
+from resources.local.starts import MANY, Task, starts
 from resources.local.steering import Hooks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.cache_utils import Cache
 
-_MANY = 4
-"""So many sequences must stand on a prefix for it to be remembered, unless there are fewer in all."""
-
-
-@dataclass(slots=True)
-class _Task:
-    """A segment to run after row `parent` of what it stands on; `whole` are all its tokens, if it may be stored."""
-
-    segment: Segment
-    parent: int
-    whole: list[int] | None = None
+_PASSES_FULL = 4
+"""Segments below others wait until there are tokens for so many passes: where more meet, fewer are padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +203,7 @@ class Engine:
         self.counters.unique += plan.unique_tokens
         self.counters.asked += plan.total_tokens
         scratch = self._idle_scratch.pop() if self._idle_scratch else []
-        run = _Run(setup, prompts, keep, sum(root.leaves for root in plan.roots) < _MANY, scratch)
+        run = _Run(setup, prompts, keep, sum(root.leaves for root in plan.roots) < MANY, scratch)
         try:
             yield from self._run(plan, run)
         finally:
@@ -218,108 +211,90 @@ class Engine:
 
     def _run(self, plan: Plan, run: _Run) -> Iterator[Wave]:
         fresh, continued = (
-            self._starts(plan.roots, run) if self._shares(run) else ([_Task(r, 0) for r in plan.roots], [])
+            starts(plan.roots, self.store, run.setup, few=run.few)
+            if self._shares(run)
+            else ([Task(root) for root in plan.roots], [])
         )
-        yield from self._level(fresh, None, run, 0)
+        yield from self._level(fresh, run, 0)
         for first in range(0, len(continued), 64):
             rows = KeyValues(self.n_layers, np.zeros(0, dtype=np.int64))
-            tasks: list[_Task] = []
+            tasks: list[Task] = []
             for task, stored, n in continued[first : first + 64]:
-                task.parent = len(tasks)
+                task.after = (rows, len(tasks))
                 tasks.append(task)
                 rows.append(stored)
                 rows.lengths[-1] = n
-            yield from self._level(tasks, rows, run, 0)
+                self.counters.stored_prefix_tokens += n
+            yield from self._level(tasks, run, 0)
 
-    def _starts(self, roots: list[Segment], run: _Run) -> tuple[list[_Task], list[tuple[_Task, StoredRow, int]]]:
-        """What begins at nothing, and what goes on from a stored prefix; branches that reach further into the store
-        than where they part are cut off and start there.
-        """
-        fresh: list[_Task] = []
-        continued: list[tuple[_Task, StoredRow, int]] = []
-        todo: list[tuple[Segment, list[int]]] = [(root, []) for root in roots]
-        while todo:
-            segment, above = todo.pop()
-            whole = above + segment.tokens
-            kept: list[Segment] = []
-            for child in segment.children:
-                looked_for = run.few or child.leaves >= _MANY
-                found = self._stored(child, whole, run.setup) if looked_for else None
-                if found is None or found[1] <= len(whole):
-                    kept.append(child)
-                else:
-                    todo.append((child, whole))
-            if segment.children and not kept and not segment.ends:
+    def _level(self, tasks: list[Task], run: _Run, depth: int) -> Iterator[Wave]:
+        """Runs tasks and what stands on them. Children wait until there are enough of them to fill some passes, or
+        until what they stand on takes half of the room for keys and values."""
+        scratch = run.scratch_at(depth)
+        scratch.reuse()
+        waiting: list[Task] = []
+        for chunk in self._chunks(tasks):
+            inner = bool(chunk[0].segment.children)
+            rows, wave = self._pass(chunk, run, scratch)
+            if wave is not None:
+                yield wave
+            if not inner:
+                scratch.reuse()
                 continue
-            found = self._stored(segment, above, run.setup)
-            if found is None or found[1] < len(above):
-                fresh.append(_Task(Segment(whole, segment.ends, kept, segment.leaves), 0, whole))
-                fresh[-1].segment.ends = [(offset + len(above), i) for offset, i in segment.ends]
-                continue
-            n = found[1] - len(above)
-            self.counters.stored_prefix_tokens += found[1]
-            rest = Segment(segment.tokens[n:], [(o - n, i) for o, i in segment.ends], kept, segment.leaves)
-            continued.append((_Task(rest, 0, whole), *found))
-        return fresh, continued
-
-    def _stored(self, segment: Segment, above: list[int], setup: Setup) -> tuple[StoredRow, int] | None:
-        """The stored prefix for a segment, short of the first position that must be read and of the last one."""
-        first_read = min((offset for offset, _ in segment.ends), default=len(segment.tokens) - 1)
-        return self.store.longest(above + segment.tokens, len(above) + first_read, setup)
-
-    def _level(self, tasks: list[_Task], past: KeyValues | None, run: _Run, depth: int) -> Iterator[Wave]:
-        for chunk in self._chunks(tasks, past):
-            segments = [task.segment for task in chunk]
-            reads = [(row, offset) for row, segment in enumerate(segments) for offset, _ in segment.ends]
-            numbers = [number for segment in segments for _, number in segment.ends]
-            n_new = max(len(segment.tokens) for segment in segments)
-            rows: KeyValues | None = None
-            if past is not None:
-                rows = past.gather([task.parent for task in chunk], n_new, run.scratch_at(depth))
-            elif self.shares and (run.keep or run.few or any(segment.children for segment in segments)):
-                rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
-            before = np.zeros(len(chunk), dtype=np.int64) if rows is None else rows.lengths
-            prompts = [run.prompts[s.ends[0][1]] for s in segments] if run.setup.counts_positions else ()
-            logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows, run.setup, prompts)
-            if rows is not None:
-                self._remember(chunk, rows, run)
-            if numbers:
-                places = [(row, int(before[row]) + offset + 1) for row, offset in reads]
-                yield Wave(numbers, logits, rows, places)
-            children = [
-                _Task(child, row, None if task.whole is None else task.whole + child.tokens)
-                for row, task in enumerate(chunk)
-                for child in task.segment.children
+            assert rows is not None
+            waiting += [
+                task.below(child, rows, row) for row, task in enumerate(chunk) for child in task.segment.children
             ]
-            if children:
-                yield from self._level(children, rows, run, depth + 1)
+            held = {id(task.after[0]): task.after[0] for task in waiting if task.after is not None}.values()
+            if (
+                sum(len(task.segment.tokens) for task in waiting) >= _PASSES_FULL * self.limits.tokens
+                or sum(len(kv.lengths) * int(kv.lengths.max()) for kv in held) * self.kv_bytes_per_token
+                > self.limits.kv_bytes // 2
+            ):
+                yield from self._level(waiting, run, depth + 1)
+                waiting = []
+                scratch.reuse()
+        if waiting:
+            yield from self._level(waiting, run, depth + 1)
+
+    def _pass(self, chunk: list[Task], run: _Run, scratch: Scratch) -> tuple[KeyValues | None, Wave | None]:
+        """One forward pass: the keys and values where any are kept, and what was read where anything was."""
+        segments = [task.segment for task in chunk]
+        reads = [(row, offset) for row, segment in enumerate(segments) for offset, _ in segment.ends]
+        numbers = [number for segment in segments for _, number in segment.ends]
+        before = [task.before for task in chunk]
+        rows: KeyValues | None = None
+        after = [task.after for task in chunk if task.after is not None]
+        if after:
+            rows = gathered(after, max(len(segment.tokens) for segment in segments), scratch)
+        elif self.shares and (run.keep or run.few or any(segment.children for segment in segments)):
+            rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
+        prompts = [run.prompts[s.ends[0][1]] for s in segments] if run.setup.counts_positions else ()
+        logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows, run.setup, prompts)
+        if rows is not None:
+            self._remember(chunk, rows, run)
+        if not numbers:
+            return rows, None
+        return rows, Wave(numbers, logits, rows, [(row, before[row] + offset + 1) for row, offset in reads])
 
     def _shares(self, run: _Run) -> bool:
         return self.shares and not run.setup.counts_positions
 
-    def _remember(self, chunk: list[_Task], rows: KeyValues, run: _Run) -> None:
+    def _remember(self, chunk: list[Task], rows: KeyValues, run: _Run) -> None:
         """Stores what many sequences stand on, and everything when there are few."""
         for row, task in enumerate(chunk):
-            if task.whole is None or not (run.few or task.segment.leaves >= _MANY):
+            if task.whole is None or not (run.few or task.segment.leaves >= MANY):
                 task.whole = None
             elif len(task.whole) >= KEEP_FROM:
                 self.store.put(task.whole, rows.row(row, len(task.whole)), run.setup)
 
-    def _chunks(self, tasks: list[_Task], past: KeyValues | None) -> Iterator[list[_Task]]:
-        """Tasks of like length together, inner segments apart from leaves, so that their children meet in turn."""
-        order = sorted(tasks, key=lambda task: (not task.segment.children, len(task.segment.tokens)))
-        chunk: list[_Task] = []
-        longest = past_columns = 0
-        for task in order:
-            length = len(task.segment.tokens)
-            columns = 0 if past is None else int(past.lengths[task.parent])
-            new_longest, new_past = max(longest, length), max(past_columns, columns)
-            n = len(chunk) + 1
-            kv_bytes = n * (new_longest + new_past) * self.kv_bytes_per_token
-            if chunk and (n * new_longest > self.limits.tokens or kv_bytes > self.limits.kv_bytes):
-                yield sorted(chunk, key=lambda task: task.parent)
-                chunk, new_longest, new_past = [], length, columns
-            chunk.append(task)
-            longest, past_columns = new_longest, new_past
-        if chunk:
-            yield sorted(chunk, key=lambda task: task.parent)
+    def _chunks(self, tasks: list[Task]) -> Iterator[list[Task]]:
+        """The passes; those of leaves come first, since nothing waits for what they stand on."""
+        for inner in (False, True):
+            yield from pack(
+                [task for task in tasks if bool(task.segment.children) is inner],
+                lambda task: (len(task.segment.tokens), task.before),
+                pass_tokens=self.limits.pass_tokens,
+                at_most=self.limits.tokens,
+                at_most_columns=self.limits.kv_bytes / max(1, self.kv_bytes_per_token),
+            )

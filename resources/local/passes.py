@@ -13,9 +13,10 @@ from resources.local.slots import KeyValues
 @dataclass(slots=True)
 class Limits:
     """Bounds of one forward pass: new tokens (pads included), bytes of keys and values; and of what is kept: bytes of
-    stored prefixes, number of adapters."""
+    stored prefixes, number of adapters. `pass_tokens` is what a pass costs beside its tokens, in tokens."""
 
     tokens: int = 1024
+    pass_tokens: int = 64
     kv_bytes: int = 64 * 2**20
     prefix_bytes: int = 256 * 2**20
     adapters: int = KEEP

@@ -85,19 +85,29 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # mypy reads no transfo
 
 
 class Scratch:
-    """Memory that one level of a plan uses again and again: fresh pages cost more than what is written to them."""
+    """Memory that one level of a plan uses again and again: fresh pages cost more than what is written to them.
+
+    What is taken lies side by side until `reuse`, after which none of it may be read any more.
+    """
 
     def __init__(self) -> None:
         self._flat: dict[tuple[int, int], torch.Tensor] = {}
+        self._taken: dict[tuple[int, int], int] = {}
 
     def take(self, name: tuple[int, int], like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        """A tensor `[rows, heads, columns, head_dim]` for `name`; what it had before is lost."""
+        """A tensor `[rows, heads, columns, head_dim]` for `name`, not yet written to."""
         shape = (rows, like.shape[1], columns, like.shape[3])
         size = rows * columns * like.shape[1] * like.shape[3]
-        flat = self._flat.get(name)
-        if flat is None or flat.numel() < size:
-            self._flat[name] = flat = like.new_empty(size + size // 2)
-        return flat[:size].view(shape)
+        flat, at = self._flat.get(name), self._taken.get(name, 0)
+        if flat is None or flat.numel() < at + size:
+            self._flat[name] = flat = like.new_empty(at + size + size // 2)  # who holds some of the old one keeps it
+            at = 0
+        self._taken[name] = at + size
+        return flat[at : at + size].view(shape)
+
+    def reuse(self) -> None:
+        """Everything may be taken again."""
+        self._taken.clear()
 
 
 class KeyValues:
@@ -135,26 +145,6 @@ class KeyValues:
             new_rows = have_rows if rows <= have_rows else max(rows, 2 * have_rows)
             new_columns = have_columns if columns <= have_columns else max(columns, 2 * have_columns)
             layer.keys, layer.values = (_grown(t, new_rows, new_columns) for t in (layer.keys, layer.values))
-
-    def gather(self, parents: list[int], n_new: int, scratch: Scratch) -> KeyValues:
-        """A new set of rows in `scratch`, row i a copy of row `parents[i]`, with room for `n_new` more columns.
-
-        Equal parents should stand together: each run of them is one copy.
-        """
-        lengths = self.lengths[parents]
-        past = int(lengths.max())
-        new = KeyValues(len(self.layers), lengths)
-        starts = [i for i, parent in enumerate(parents) if i == 0 or parents[i - 1] != parent]
-        runs = [(parents[a], a, b) for a, b in zip(starts, [*starts[1:], len(parents)], strict=True)]
-        for place, (mine, theirs) in enumerate(zip(self.layers, new.layers, strict=True)):
-            if mine.keys is None or mine.values is None:
-                continue
-            theirs.keys, theirs.values = (
-                _copied(tensor, runs, past, scratch.take((place, which), tensor, len(parents), past + n_new))
-                for which, tensor in enumerate((mine.keys, mine.values))
-            )
-            theirs.is_initialized = True
-        return new
 
     def row(self, i: int, length: int) -> StoredRow:
         """The first `length` positions of one row, copied out."""
@@ -202,8 +192,31 @@ def _grown(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return new
 
 
-def _copied(tensor: torch.Tensor, runs: list[tuple[int, int, int]], past: int, new: torch.Tensor) -> torch.Tensor:
-    for parent, first, end in runs:
-        new[first:end, :, :past] = tensor[parent : parent + 1, :, :past]
-    new[:, :, past:] = 0.0  # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
+def gathered(rows: list[tuple[KeyValues, int]], n_new: int, scratch: Scratch) -> KeyValues:
+    """A new set of rows in `scratch`, row i a copy of row `rows[i]`, with room for `n_new` more columns.
+
+    Equal rows should stand together: each run of them is one copy.
+    """
+    lengths = np.array([source.lengths[row] for source, row in rows])
+    columns = int(lengths.max()) + n_new
+    starts = [i for i, each in enumerate(rows) if i == 0 or rows[i - 1] != each]
+    runs = list(zip(starts, [*starts[1:], len(rows)], strict=True))
+    new = KeyValues(len(rows[0][0].layers), lengths)
+    for place, layer in enumerate(new.layers):
+        first = rows[0][0].layers[place]
+        if first.keys is None or first.values is None:
+            continue
+        layer.keys = scratch.take((place, 0), first.keys, len(rows), columns)
+        layer.values = scratch.take((place, 1), first.values, len(rows), columns)
+        for begin, end in runs:
+            source, row = rows[begin]
+            _copy_row(source.layers[place].keys, row, int(lengths[begin]), layer.keys[begin:end])
+            _copy_row(source.layers[place].values, row, int(lengths[begin]), layer.values[begin:end])
+        layer.is_initialized = True
     return new
+
+
+def _copy_row(source: torch.Tensor | None, row: int, length: int, to: torch.Tensor) -> None:
+    assert source is not None
+    to[:, :, :length] = source[row : row + 1, :, :length]
+    to[:, :, length:] = 0.0  # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
