@@ -7,12 +7,14 @@ rows that may be decoded at once in equal parts, so that a lane with many prompt
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 from resources.local.batcher import GenerateItem
 from resources.local.engine import Engine
 from resources.local.generation import Done, PlainPool, Pool, Row, draw
 from resources.local.prefix import plan
 from resources.local.setup import Setup
+from resources.local.slots import Stem
 from resources.providers import Generated, ProviderFault
 
 Answered = list[tuple[GenerateItem, Generated | ProviderFault]]
@@ -93,10 +95,11 @@ class Decoder:
         whole = plan(prompts, share=not setup.counts_positions)
         for wave in self._engine.run(whole, keep=True, setup=setup, prompts=[*map(len, prompts)]):
             read = [rows[number] for number in wave.numbers]
-            for place, row, token in zip(wave.places, read, draw(read, wave.logits_N_V), strict=True):
+            paths: Sequence[Stem | None] = wave.paths or [None] * len(read)
+            for path, row, token in zip(paths, read, draw(read, wave.logits_N_V), strict=True):
                 reply = row.add(token)
                 if reply is not None:
                     done.append((row, reply))
-                elif wave.keys_values is not None:
-                    lane.pool.join(row, wave.keys_values.row(*place))
+                elif path is not None:
+                    lane.pool.join(row, path.copied())
         return done

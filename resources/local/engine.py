@@ -8,7 +8,7 @@ and stored prefixes of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,13 @@ from resources.local.adapters import Adapters
 from resources.local.direction_reading import LoadedPushes
 from resources.local.masks import Masks
 from resources.local.packing import pack
-from resources.local.passes import Counters, Limits, Wave
-from resources.local.prefix import Plan
-from resources.local.prefix_store import KEEP_FROM, PrefixStore
+from resources.local.passes import Counters, Layout, Limits, Wave
+from resources.local.prefix import Plan, plan
+from resources.local.prefix_store import PrefixStore
+from resources.local.rows import MANY, Branch, Columns, Row, lay_out, n_tokens
 from resources.local.setup import BASE, Setup, SetupError
-from resources.local.slots import KeyValues, Scratch, gathered
-from resources.local.starts import MANY, Task, starts
+from resources.local.slots import Frame, KeyValues, Scratch, Stem, gathered
+from resources.local.starts import starts
 from resources.local.steering import Hooks
 
 if TYPE_CHECKING:
@@ -77,23 +78,33 @@ class Engine:
         self._reads_at_head = head is not None
         if head is not None:
             head.register_forward_pre_hook(self._only_read_positions)
+        self.shares = False
         self.shares = self._can_share(config._attn_implementation)
-        self.counters = Counters()  # the trial above is not work
+        self.counters, self.store = Counters(), PrefixStore(self.limits.prefix_bytes)  # the trial above is not work
 
     def _can_share(self, attention: str) -> bool:
         """Layers of plain or sliding attention under a mask of ours; proved on random tokens, not assumed."""
         if not self._masks.known or attention not in ("sdpa", "eager"):
             return False
-        tokens = np.random.default_rng(0).integers(0, self.model.config.get_text_config().vocab_size, 24).tolist()
+        tokens = np.random.default_rng(0).integers(0, self.model.config.get_text_config().vocab_size, 40).tolist()
+        sequences = [tokens[:14], tokens[:9] + tokens[14:26], tokens[:9] + tokens[26:29], tokens[29:]]
+        limits = self.limits
         try:
-            plain, _ = self.forward([tokens], [(0, 23)])
-            _, past = self.forward([tokens[:9], tokens[:17]], [(0, 8)], past=KeyValues(self.n_layers, np.zeros(2, int)))
-            parted, _ = self.forward([tokens[9:], tokens[17:]], [(0, 14), (1, 6)], past=past)
+            plain = [self.forward([each], [(0, len(each) - 1)])[0][0] for each in sequences]
+            shared: list[torch.Tensor] = []
+            for row_tokens in (8, 16, 64):  # a stem and what stands on it in passes of their own, and all in one row
+                self.limits, self.shares = replace(limits, row_tokens=row_tokens), True
+                read = {
+                    n: row for w in self.run(plan(sequences)) for n, row in zip(w.numbers, w.logits_N_V, strict=True)
+                }
+                shared += [read[number] for number in range(len(sequences))]
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError):
             return False  # a model with a cache or a mask of its own kind: it is run plainly
-        size = float(plain.abs().max()) + 1.0
-        tolerance = 1e-4 if plain.dtype == torch.float32 else 5e-2
-        return bool((parted.float() - plain.float()).abs().max() < tolerance * size)
+        finally:
+            self.limits, self.shares = limits, False
+        expected, found = torch.stack(plain * 3), torch.stack(shared)
+        tolerance = 1e-4 if expected.dtype == torch.float32 else 5e-2
+        return bool((found.float() - expected.float()).abs().max() < tolerance * (float(expected.abs().max()) + 1.0))
 
     def _only_read_positions(
         self, _head: torch.nn.Module, args: tuple[torch.Tensor, ...]
@@ -112,12 +123,14 @@ class Engine:
         past: KeyValues | None = None,
         setup: Setup = BASE,
         prompts: Sequence[int] = (),
+        layout: Layout | None = None,
     ) -> tuple[torch.Tensor, KeyValues | None]:
         """Runs `segments[i]` after row i of `past`; logits `[len(reads), vocabulary]` at the (row, offset) in `reads`.
 
         Without `past` nothing is kept. With it, the rows get the new keys and values in place. Segments are padded on
         the right: no real position sees what comes after it, so a pad changes nothing. `prompts` are the lengths of the
-        rows' prompts, needed where the setup counts positions. Raises `SetupError` when the setup cannot be put on.
+        rows' prompts, needed where the setup counts positions, `layout` that of rows with branches. Raises `SetupError`
+        when the setup cannot be put on.
         """
         self._put_on(setup)
         if setup.counts_positions:
@@ -132,7 +145,7 @@ class Engine:
         read = (torch.from_numpy(rows).to(self.device), torch.from_numpy(columns).to(self.device))
         self._read = read if self._reads_at_head else None
         try:
-            logits = self._call(ids_B_S, lengths_B, past)
+            logits = self._call(ids_B_S, lengths_B, past, layout)
         finally:
             self._read = None
         if past is not None:
@@ -170,31 +183,39 @@ class Engine:
         self._steering.places.index_B_S = torch.from_numpy(index_B_S).to(self.device)
         self._steering.places.prompt_B = torch.tensor(list(prompts), device=self.device)
 
-    def _call(self, ids_B_S: torch.Tensor, lengths_B: np.ndarray, past: KeyValues | None) -> torch.Tensor:
-        if past is None:
+    def _call(
+        self, ids_B_S: torch.Tensor, lengths_B: np.ndarray, past: KeyValues | None, layout: Layout | None
+    ) -> torch.Tensor:
+        if past is None and layout is None:
             logits = self.model(input_ids=ids_B_S, use_cache=False).logits
         else:
-            cache, frame = past.frame(ids_B_S.shape[1], self.device)
-            last_B = torch.from_numpy(past.lengths + lengths_B - 1).to(self.device)
+            before_B = np.zeros_like(lengths_B) if past is None else past.lengths
+            cache, frame = None, Frame.after(before_B, ids_B_S.shape[1], self.device)
+            if past is not None:
+                cache = past.ready(frame)
+            if layout is None:
+                last_B = torch.from_numpy(before_B + lengths_B - 1).to(self.device)
+                positions_B_S = frame.columns_B_S.minimum(last_B[:, None])
+            else:
+                positions_B_S = torch.from_numpy(layout.positions_B_S).to(self.device)
             logits = self.model(
                 input_ids=ids_B_S,
-                position_ids=frame.columns_B_S.minimum(last_B[:, None]),
-                attention_mask=self._masks.of(frame),
+                position_ids=positions_B_S,
+                attention_mask=self._masks.of(frame, layout),
                 past_key_values=cache,
-                use_cache=True,
+                use_cache=cache is not None,
             ).logits
         assert isinstance(logits, torch.Tensor)
         return logits
 
     def _measure(self, past: KeyValues) -> None:
         if not self.kv_bytes_per_token:
-            row = past.row(0, 1)
-            self.kv_bytes_per_token = max(1, row.nbytes)
+            self.kv_bytes_per_token = max(1, Stem(past, 0, ((0, 1),)).copied().nbytes)
 
     def run(
         self, plan: Plan, *, keep: bool = False, setup: Setup = BASE, prompts: Sequence[int] = ()
     ) -> Iterator[Wave]:
-        """Computes a plan, one forward pass an item; with `keep`, waves hold the keys of what they read.
+        """Computes a plan, one forward pass an item; with `keep`, waves say where the keys of what they read are.
 
         Where the setup counts positions, `prompts` are the lengths of the sequences' prompts, and the plan must share
         nothing: a token's place in one prompt is another one in another. Several runs may be under way, in any order of
@@ -210,91 +231,83 @@ class Engine:
             self._idle_scratch.append(scratch)
 
     def _run(self, plan: Plan, run: _Run) -> Iterator[Wave]:
-        fresh, continued = (
-            starts(plan.roots, self.store, run.setup, few=run.few)
-            if self._shares(run)
-            else ([Task(root) for root in plan.roots], [])
-        )
-        yield from self._level(fresh, run, 0)
-        for first in range(0, len(continued), 64):
-            rows = KeyValues(self.n_layers, np.zeros(0, dtype=np.int64))
-            tasks: list[Task] = []
-            for task, stored, n in continued[first : first + 64]:
-                task.after = (rows, len(tasks))
-                tasks.append(task)
-                rows.append(stored)
-                rows.lengths[-1] = n
-                self.counters.stored_prefix_tokens += n
-            yield from self._level(tasks, run, 0)
+        if self._shares(run):
+            branches = starts(plan.roots, self.store, run.setup, few=run.few)
+        else:
+            branches = [Branch(root) for root in plan.roots]
+        self.counters.stored_prefix_tokens += sum(branch.stem.length for branch in branches if branch.stem)
+        yield from self._level(branches, run, 0)
 
-    def _level(self, tasks: list[Task], run: _Run, depth: int) -> Iterator[Wave]:
-        """Runs tasks and what stands on them. Children wait until there are enough of them to fill some passes, or
-        until what they stand on takes half of the room for keys and values."""
+    def _level(self, branches: list[Branch], run: _Run, depth: int) -> Iterator[Wave]:
+        """Runs branches and what is below them. What did not fit into a row waits until there is enough to fill some
+        passes, or until what it stands on takes half of the room for keys and values."""
         scratch = run.scratch_at(depth)
         scratch.reuse()
-        waiting: list[Task] = []
-        for chunk in self._chunks(tasks):
-            inner = bool(chunk[0].segment.children)
-            rows, wave = self._pass(chunk, run, scratch)
+        waiting: list[Branch] = []
+        for rows in self._passes(branches, run):
+            kv, wave = self._pass(rows, run, scratch)
             if wave is not None:
                 yield wave
-            if not inner:
+            if not rows[0].later:
                 scratch.reuse()
                 continue
-            assert rows is not None
-            waiting += [
-                task.below(child, rows, row) for row, task in enumerate(chunk) for child in task.segment.children
-            ]
-            held = {id(task.after[0]): task.after[0] for task in waiting if task.after is not None}.values()
-            if (
-                sum(len(task.segment.tokens) for task in waiting) >= _PASSES_FULL * self.limits.tokens
-                or sum(len(kv.lengths) * int(kv.lengths.max()) for kv in held) * self.kv_bytes_per_token
-                > self.limits.kv_bytes // 2
-            ):
+            assert kv is not None
+            for number, row in enumerate(rows):
+                stems: dict[Columns, Stem] = {}
+                for segment, path, whole in row.later:
+                    stem = stems.setdefault(path, Stem(kv, number, path))
+                    waiting.append(Branch(segment, stem, whole))
+            if self._enough(waiting):
                 yield from self._level(waiting, run, depth + 1)
                 waiting = []
                 scratch.reuse()
         if waiting:
             yield from self._level(waiting, run, depth + 1)
 
-    def _pass(self, chunk: list[Task], run: _Run, scratch: Scratch) -> tuple[KeyValues | None, Wave | None]:
-        """One forward pass: the keys and values where any are kept, and what was read where anything was."""
-        segments = [task.segment for task in chunk]
-        reads = [(row, offset) for row, segment in enumerate(segments) for offset, _ in segment.ends]
-        numbers = [number for segment in segments for _, number in segment.ends]
-        before = [task.before for task in chunk]
-        rows: KeyValues | None = None
-        after = [task.after for task in chunk if task.after is not None]
-        if after:
-            rows = gathered(after, max(len(segment.tokens) for segment in segments), scratch)
-        elif self.shares and (run.keep or run.few or any(segment.children for segment in segments)):
-            rows = KeyValues(self.n_layers, np.zeros(len(chunk), dtype=np.int64))
-        prompts = [run.prompts[s.ends[0][1]] for s in segments] if run.setup.counts_positions else ()
-        logits, rows = self.forward([s.tokens for s in segments], reads or [(0, 0)], rows, run.setup, prompts)
-        if rows is not None:
-            self._remember(chunk, rows, run)
-        if not numbers:
-            return rows, None
-        return rows, Wave(numbers, logits, rows, [(row, before[row] + offset + 1) for row, offset in reads])
+    def _enough(self, waiting: list[Branch]) -> bool:
+        sources = {id(b.stem.source): b.stem.source for b in waiting if b.stem is not None}.values()
+        columns = sum(len(kv.lengths) * int(kv.lengths.max()) for kv in sources if isinstance(kv, KeyValues))
+        return (
+            sum(n_tokens(branch.segment) for branch in waiting) >= _PASSES_FULL * self.limits.tokens
+            or columns * self.kv_bytes_per_token > self.limits.kv_bytes // 2
+        )
 
-    def _shares(self, run: _Run) -> bool:
-        return self.shares and not run.setup.counts_positions
-
-    def _remember(self, chunk: list[Task], rows: KeyValues, run: _Run) -> None:
-        """Stores what many sequences stand on, and everything when there are few."""
-        for row, task in enumerate(chunk):
-            if task.whole is None or not (run.few or task.segment.leaves >= MANY):
-                task.whole = None
-            elif len(task.whole) >= KEEP_FROM:
-                self.store.put(task.whole, rows.row(row, len(task.whole)), run.setup)
-
-    def _chunks(self, tasks: list[Task]) -> Iterator[list[Task]]:
-        """The passes; those of leaves come first, since nothing waits for what they stand on."""
-        for inner in (False, True):
+    def _passes(self, branches: list[Branch], run: _Run) -> Iterator[list[Row]]:
+        """Rows that run together. Those that nothing waits for come first: what they stand on is then free."""
+        rows = list(lay_out(branches, self.limits.row_tokens if self._shares(run) else 0, few=run.few))
+        for awaited in (False, True):
             yield from pack(
-                [task for task in tasks if bool(task.segment.children) is inner],
-                lambda task: (len(task.segment.tokens), task.before),
+                [row for row in rows if bool(row.later) is awaited],
+                lambda row: (len(row.ids), row.before),
                 pass_tokens=self.limits.pass_tokens,
                 at_most=self.limits.tokens,
                 at_most_columns=self.limits.kv_bytes / max(1, self.kv_bytes_per_token),
             )
+
+    def _pass(self, rows: list[Row], run: _Run, scratch: Scratch) -> tuple[KeyValues | None, Wave | None]:
+        """One forward pass: keys and values where any are needed, and what was read where anything was."""
+        n_new = max(len(row.ids) for row in rows)
+        kv: KeyValues | None = None
+        if any(row.stem is not None for row in rows):
+            kv = gathered([row.stem for row in rows], n_new, scratch)
+        elif self.shares and (run.keep or any(row.later or row.kept for row in rows)):
+            kv = KeyValues(self.n_layers, np.zeros(len(rows), dtype=np.int64))
+        reads = [(i, offset) for i, row in enumerate(rows) for offset, _, _ in row.reads]
+        numbers = [number for row in rows for _, number, _ in row.reads]
+        prompts = [run.prompts[row.reads[0][1]] for row in rows] if run.setup.counts_positions else ()
+        branched = any(row.n_segments > 1 for row in rows)
+        layout = Layout.of(rows, n_new) if branched else None
+        logits, kv = self.forward([row.ids for row in rows], reads or [(0, 0)], kv, run.setup, prompts, layout)
+        if kv is not None and self._shares(run):
+            for i, row in enumerate(rows):
+                for path, whole in row.kept:
+                    self.store.put(whole, Stem(kv, i, path), run.setup)
+        if not numbers:
+            return kv, None
+        paths = (
+            [Stem(kv, i, path) for i, row in enumerate(rows) for _, _, path in row.reads] if kv and run.keep else None
+        )
+        return kv, Wave(numbers, logits, paths)
+
+    def _shares(self, run: _Run) -> bool:
+        return self.shares and not run.setup.counts_positions

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from resources.local.prefix import common_prefix
+from resources.local.rows import KEEP_FROM
 from resources.local.setup import BASE, Setup
-from resources.local.slots import StoredRow
-
-KEEP_FROM = 16
-"""Prefixes of fewer tokens are not worth remembering."""
+from resources.local.slots import Stem, StoredRow
 
 
 class PrefixStore:
@@ -41,9 +39,13 @@ class PrefixStore:
         self._rows.move_to_end((setup, best))
         return self._rows[setup, best], length
 
-    def put(self, tokens: Sequence[int], row: StoredRow, setup: Setup = BASE) -> None:
+    def put(self, tokens: Sequence[int], path: Stem | StoredRow, setup: Setup = BASE) -> None:
+        """Remembers a prefix; the path that it stands on is copied out, unless it is remembered already."""
         key = np.asarray(tokens, dtype=">u4").tobytes()
-        if (setup, key) in self._rows or row.nbytes > self._limit:
+        if (setup, key) in self._rows:
+            return
+        row = path.copied() if isinstance(path, Stem) else path
+        if row.nbytes > self._limit:
             return
         self._rows[setup, key] = row
         self._by_start.setdefault((setup, key[: 4 * KEEP_FROM]), []).append(key)

@@ -120,7 +120,9 @@ class LocalProvider:
 
         loaded = load(self._directory, self._entry, allow_pickle=self._allow_pickle)
         gpu = loaded.device.type == "cuda"
-        limits = Limits(tokens=16_384, pass_tokens=1024, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
+        limits = (
+            Limits(16_384, row_tokens=256, pass_tokens=1024, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
+        )
         if self._max_tokens is not None:
             limits.tokens = self._max_tokens
         if self._max_adapters is not None:

@@ -1,18 +1,22 @@
 """Keys and values of many sequences, each row with its own length. Imports torch: import this module inside functions.
 
-A row's token at position p lies in column p, in every layer, whatever the other rows do. So a causal mask over columns
-is a causal mask over positions for each row, sliding windows included; rows of different lengths need no padding mask
-(what lies behind a row's length is never read before it is overwritten), and rows can join and leave at any time.
+What a row stands on lies in columns 0 and up, in every layer, whatever the other rows do: a token at position p in
+column p. So a causal mask over columns is a causal mask over positions; rows of different lengths need no padding mask
+(what lies behind a row's length is never read before it is overwritten), and rows can join and leave at any time. Only
+where a row got branches (`rows.py`), a path through it lies in several ranges of columns; it is copied out as a `Stem`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+from resources.local.rows import Columns
 
 
 @dataclass(slots=True)
@@ -25,6 +29,18 @@ class Frame:
     used: int
     past: int
 
+    @classmethod
+    def after(cls, lengths_B: NDArray[np.int64], n_new: int, device: torch.device) -> Frame:
+        """The `n_new` columns behind so many of each row."""
+        uniform = bool((lengths_B == lengths_B[0]).all())
+        return cls(
+            rows_B_1=torch.arange(len(lengths_B), device=device)[:, None],
+            columns_B_S=torch.from_numpy(lengths_B[:, None] + np.arange(n_new)).to(device),
+            start=int(lengths_B[0]) if uniform else None,
+            used=int(lengths_B.max()) + n_new,
+            past=int(lengths_B.max()),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
@@ -36,6 +52,36 @@ class StoredRow:
     @property
     def nbytes(self) -> int:
         return sum(k.nbytes + v.nbytes for k, v in filter(None, self.layers))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stem:
+    """A path of tokens: ranges of columns in one row of what holds their keys and values."""
+
+    source: KeyValues | StoredRow
+    row: int
+    columns: Columns
+
+    @property
+    def length(self) -> int:
+        return sum(end - begin for begin, end in self.columns)
+
+    def at(self, place: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Keys and values of the whole row in one layer `[heads, columns, head_dim]`; None where it has none."""
+        layer = self.source.layers[place]
+        if not isinstance(layer, SlotLayer):
+            return layer
+        return None if layer.keys is None or layer.values is None else (layer.keys[self.row], layer.values[self.row])
+
+    def copied(self) -> StoredRow:
+        """The path's keys and values, side by side and on their own."""
+        pairs = [self.at(place) for place in range(len(self.source.layers))]
+        return StoredRow(
+            [None if pair is None else (self._path(pair[0]), self._path(pair[1])) for pair in pairs], self.length
+        )
+
+    def _path(self, tensor: torch.Tensor) -> torch.Tensor:
+        return torch.cat([tensor[:, begin:end] for begin, end in self.columns], dim=1)
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # mypy reads no transformers
@@ -95,9 +141,9 @@ class Scratch:
         self._taken: dict[tuple[int, int], int] = {}
 
     def take(self, name: tuple[int, int], like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        """A tensor `[rows, heads, columns, head_dim]` for `name`, not yet written to."""
-        shape = (rows, like.shape[1], columns, like.shape[3])
-        size = rows * columns * like.shape[1] * like.shape[3]
+        """A tensor `[rows, heads, columns, head_dim]` for `name` like one `[heads, ., head_dim]`, not written to."""
+        shape = (rows, like.shape[0], columns, like.shape[2])
+        size = rows * columns * like.shape[0] * like.shape[2]
         flat, at = self._flat.get(name), self._taken.get(name, 0)
         if flat is None or flat.numel() < at + size:
             self._flat[name] = flat = like.new_empty(at + size + size // 2)  # who holds some of the old one keeps it
@@ -117,22 +163,12 @@ class KeyValues:
         self.layers = [SlotLayer() for _ in range(n_layers)]
         self.lengths = lengths
 
-    def frame(self, n_new: int, device: torch.device) -> tuple[Cache, Frame]:
-        """Prepares the rows for `n_new` more columns each; the transformers cache to pass to the model."""
-        start_B = self.lengths
-        uniform = bool((start_B == start_B[0]).all())
-        columns_B_S = torch.from_numpy(start_B[:, None] + np.arange(n_new)).to(device)
-        frame = Frame(
-            rows_B_1=torch.arange(len(start_B), device=device)[:, None],
-            columns_B_S=columns_B_S,
-            start=int(start_B[0]) if uniform else None,
-            used=int(start_B.max()) + n_new,
-            past=int(start_B.max()),
-        )
+    def ready(self, frame: Frame) -> Cache:
+        """Room for the columns of a frame; the transformers cache to pass to the model."""
         for layer in self.layers:
             layer.frame = frame
-        self.reserve(len(start_B), frame.used)
-        return Cache(layers=list(self.layers)), frame
+        self.reserve(len(self.lengths), frame.used)
+        return Cache(layers=list(self.layers))
 
     def reserve(self, rows: int, columns: int) -> None:
         """Room for so many rows and columns; grows by doubling, keeps what is there."""
@@ -145,18 +181,6 @@ class KeyValues:
             new_rows = have_rows if rows <= have_rows else max(rows, 2 * have_rows)
             new_columns = have_columns if columns <= have_columns else max(columns, 2 * have_columns)
             layer.keys, layer.values = (_grown(t, new_rows, new_columns) for t in (layer.keys, layer.values))
-
-    def row(self, i: int, length: int) -> StoredRow:
-        """The first `length` positions of one row, copied out."""
-        return StoredRow(
-            [
-                None
-                if layer.keys is None or layer.values is None
-                else (layer.keys[i, :, :length].clone(), layer.values[i, :, :length].clone())
-                for layer in self.layers
-            ],
-            length,
-        )
 
     def append(self, row: StoredRow) -> None:
         """One more row at the end."""
@@ -192,31 +216,29 @@ def _grown(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return new
 
 
-def gathered(rows: list[tuple[KeyValues, int]], n_new: int, scratch: Scratch) -> KeyValues:
-    """A new set of rows in `scratch`, row i a copy of row `rows[i]`, with room for `n_new` more columns.
+def gathered(stems: Sequence[Stem | None], n_new: int, scratch: Scratch) -> KeyValues:
+    """A new set of rows in `scratch`, row i a copy of `stems[i]` (empty for None), with room for `n_new` more columns.
 
-    Equal rows should stand together: each run of them is one copy.
+    One of them at least is no None.
     """
-    lengths = np.array([source.lengths[row] for source, row in rows])
+    lengths = np.array([0 if stem is None else stem.length for stem in stems])
     columns = int(lengths.max()) + n_new
-    starts = [i for i, each in enumerate(rows) if i == 0 or rows[i - 1] != each]
-    runs = list(zip(starts, [*starts[1:], len(rows)], strict=True))
-    new = KeyValues(len(rows[0][0].layers), lengths)
+    some = next(stem for stem in stems if stem is not None)
+    new = KeyValues(len(some.source.layers), lengths)
     for place, layer in enumerate(new.layers):
-        first = rows[0][0].layers[place]
-        if first.keys is None or first.values is None:
+        like = some.at(place)
+        if like is None:
             continue
-        layer.keys = scratch.take((place, 0), first.keys, len(rows), columns)
-        layer.values = scratch.take((place, 1), first.values, len(rows), columns)
-        for begin, end in runs:
-            source, row = rows[begin]
-            _copy_row(source.layers[place].keys, row, int(lengths[begin]), layer.keys[begin:end])
-            _copy_row(source.layers[place].values, row, int(lengths[begin]), layer.values[begin:end])
+        layer.keys, layer.values = (scratch.take((place, i), like[i], len(stems), columns) for i in range(2))
         layer.is_initialized = True
+        for row, stem in enumerate(stems):
+            n = 0
+            if stem is not None and (pair := stem.at(place)) is not None:
+                for begin, end in stem.columns:
+                    to = slice(n, n + end - begin)
+                    layer.keys[row, :, to], layer.values[row, :, to] = (tensor[:, begin:end] for tensor in pair)
+                    n = to.stop
+            # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
+            layer.keys[row, :, n:] = 0.0
+            layer.values[row, :, n:] = 0.0
     return new
-
-
-def _copy_row(source: torch.Tensor | None, row: int, length: int, to: torch.Tensor) -> None:
-    assert source is not None
-    to[:, :, :length] = source[row : row + 1, :, :length]
-    to[:, :, length:] = 0.0  # unwritten columns get weight 0, and 0 times whatever memory held may be NaN

@@ -1,46 +1,25 @@
-"""Where the work on a plan begins: at nothing, or after a prefix that is remembered. Imports torch: import this module
-inside functions."""
+"""Where the work on a plan begins: at nothing, or after a prefix that is remembered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from resources.local.prefix import Segment
-from resources.local.prefix_store import PrefixStore
+from resources.local.rows import MANY, Branch
 from resources.local.setup import Setup
-from resources.local.slots import KeyValues, StoredRow
+from resources.local.slots import Stem
 
-MANY = 4
-"""So many sequences must stand on a prefix for it to be remembered, unless there are fewer in all."""
-
-
-@dataclass(slots=True)
-class Task:
-    """A segment to run after a row of keys and values, or after nothing; `whole` are all its tokens, if it may be
-    stored."""
-
-    segment: Segment
-    after: tuple[KeyValues, int] | None = None
-    whole: list[int] | None = None
-
-    @property
-    def before(self) -> int:
-        """Number of tokens that it stands on."""
-        return 0 if self.after is None else int(self.after[0].lengths[self.after[1]])
-
-    def below(self, child: Segment, rows: KeyValues, row: int) -> Task:
-        """The task of a child, once this one stands in `row`."""
-        return Task(child, (rows, row), None if self.whole is None else self.whole + child.tokens)
+if TYPE_CHECKING:
+    from resources.local.prefix_store import PrefixStore
+    from resources.local.slots import StoredRow
 
 
-def starts(
-    roots: list[Segment], store: PrefixStore, setup: Setup, *, few: bool
-) -> tuple[list[Task], list[tuple[Task, StoredRow, int]]]:
-    """What begins at nothing, and what goes on from a stored prefix (and how much of that); branches that reach further
-    into the store than where they part are cut off and start there. With `few` sequences each is looked for.
+def starts(roots: list[Segment], store: PrefixStore, setup: Setup, *, few: bool) -> list[Branch]:
+    """The branches to run, each after nothing or after a stored prefix. Those that reach further into the store than
+    where they part are cut off and start there; with `few` sequences each is looked for.
     """
-    fresh: list[Task] = []
-    continued: list[tuple[Task, StoredRow, int]] = []
+    found_stems: dict[tuple[int, int], Stem] = {}
+    branches: list[Branch] = []
     todo: list[tuple[Segment, list[int]]] = [(root, []) for root in roots]
     while todo:
         segment, above = todo.pop()
@@ -58,12 +37,14 @@ def starts(
         found = _stored(segment, above, store, setup)
         if found is None or found[1] < len(above):
             ends = [(offset + len(above), i) for offset, i in segment.ends]
-            fresh.append(Task(Segment(whole, ends, kept, segment.leaves), None, whole))
+            branches.append(Branch(Segment(whole, ends, kept, segment.leaves), None, whole))
             continue
-        n = found[1] - len(above)
+        stored, length = found
+        n = length - len(above)
         rest = Segment(segment.tokens[n:], [(o - n, i) for o, i in segment.ends], kept, segment.leaves)
-        continued.append((Task(rest, None, whole), *found))
-    return fresh, continued
+        stem = found_stems.setdefault((id(stored), length), Stem(stored, 0, ((0, length),)))
+        branches.append(Branch(rest, stem, whole))
+    return branches
 
 
 def _stored(segment: Segment, above: list[int], store: PrefixStore, setup: Setup) -> tuple[StoredRow, int] | None:

@@ -57,14 +57,20 @@ def sequences_of(drawn: list[tuple[int, int, list[int]]]) -> list[list[int]]:
 
 
 @relaxed
-@given(prompts, st.booleans(), st.sampled_from([8, 40, 1000]), st.randoms(use_true_random=False))
+@given(
+    prompts,
+    st.booleans(),
+    st.sampled_from([8, 40, 1000]),
+    st.sampled_from([1, 12, 30, 200]),
+    st.randoms(use_true_random=False),
+)
 def test_logits_are_those_of_plain_transformers(
-    model: object, drawn: list[tuple[int, int, list[int]]], share: bool, limit: int, order: object
+    model: object, drawn: list[tuple[int, int, list[int]]], share: bool, limit: int, row: int, order: object
 ) -> None:
     from resources.local.engine import Engine
     from resources.local.passes import Limits
 
-    engine = Engine(model, Limits(tokens=limit, kv_bytes=limit * 500))  # type: ignore[arg-type]
+    engine = Engine(model, Limits(tokens=limit, row_tokens=row, kv_bytes=limit * 500))  # type: ignore[arg-type]
     sequences = sequences_of(drawn)
     order.shuffle(sequences)  # type: ignore[attr-defined]
     expected = plain(model, sequences)
