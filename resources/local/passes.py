@@ -24,7 +24,7 @@ class Limits:
     """
 
     tokens: int = 1024
-    row_tokens: int = 128
+    row_tokens: int = 96
     pass_tokens: int = 64
     kv_bytes: int = 64 * 2**20
     prefix_bytes: int = 256 * 2**20

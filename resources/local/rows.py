@@ -1,10 +1,10 @@
 """Trees of segments laid out in rows. Knows nothing of torch.
 
-A small tree stands in one row as a whole, depth first, parents before children. A token then sees what stands before
-it in the row, but for what lies on other branches: column k belongs to a subtree that ends before column `ends[k]`, and
-a token at column s sees it when k <= s < ends[k]. So one forward pass runs all levels of a tree, siblings stand on one
-copy of their stem, and short segments are padded hardly at all. Of a tree that is too large for a row the first segment
-runs, and what is below it later, on that as its stem.
+A tree stands in one row, depth first, parents before children. A token then sees what stands before it in the row, but
+for what lies on other branches: column k belongs to a subtree that ends before column `ends[k]`, and a token at column
+s sees it when k <= s < ends[k]. So one forward pass runs all levels of a tree, siblings stand on one copy of their
+stem, and short segments are padded hardly at all. What does not fit into a row runs later, with what it hangs on as its
+stem.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ class Row:
         return 0 if self.stem is None else self.stem.length
 
     def place(
-        self, segment: Segment, path: Columns, position: int, whole: list[int] | None, *, below: bool, few: bool
+        self, segment: Segment, path: Columns, position: int, whole: list[int] | None, room: int, *, few: bool
     ) -> None:
-        """Puts a segment at the end, after `path` of so many tokens; with `below`, everything below it too."""
+        """Puts a segment at the end, after `path` of so many tokens, and of what is below it what fits into `room`
+        tokens; the largest first, since most can stand on that."""
         first, begin = len(self.ids), self.before + len(self.ids)
         n = len(segment.tokens)
         self.n_segments += 1
@@ -75,10 +76,10 @@ class Row:
             whole = None  # nor is anything below it
         if whole is not None and len(whole) >= KEEP_FROM:
             self.kept.append((path, whole))
-        for child in segment.children:
+        for child in sorted(segment.children, key=n_tokens, reverse=True):
             child_whole = None if whole is None else whole + child.tokens
-            if below:
-                self.place(child, path, position + n, child_whole, below=True, few=few)
+            if len(self.ids) + len(child.tokens) <= room:
+                self.place(child, path, position + n, child_whole, room, few=few)
             else:
                 self.later.append((child, path, child_whole))
         self.ends[first : first + n] = [self.before + len(self.ids)] * n
@@ -87,13 +88,12 @@ class Row:
 def lay_out(branches: Sequence[Branch], row_tokens: int, *, few: bool) -> Iterator[Row]:
     """Rows of up to `row_tokens` tokens, or of one longer segment; with 0 each branch has a row of its own.
 
-    Of branches on one stem the longest come first, so that the last ones fill a row's end. With `few` sequences, each
-    of them is kept, for what may be asked next.
+    Of branches on one stem the largest come first, so that small ones fill a row's end. With `few` sequences, each of
+    them is kept, for what may be asked next.
     """
     by_stem: dict[int, list[tuple[int, int, Branch]]] = {}
     for number, branch in enumerate(branches):
-        size = n_tokens(branch.segment)
-        size = size if size <= row_tokens else len(branch.segment.tokens)
+        size = max(min(n_tokens(branch.segment), row_tokens), len(branch.segment.tokens))
         by_stem.setdefault(id(branch.stem), []).append((-size, number, branch))
     for group in by_stem.values():
         row: Row | None = None
@@ -103,8 +103,7 @@ def lay_out(branches: Sequence[Branch], row_tokens: int, *, few: bool) -> Iterat
                     yield row
                 row = Row(branch.stem)
             path: Columns = ((0, row.before),) if row.before else ()
-            below = n_tokens(branch.segment) <= row_tokens
-            row.place(branch.segment, path, row.before, branch.whole, below=below, few=few)
+            row.place(branch.segment, path, row.before, branch.whole, row_tokens, few=few)
         if row is not None:
             yield row
 
