@@ -20,6 +20,7 @@ from resources.wire import (
     Secret,
     check_url,
     count_of,
+    http_settings,
     items_of,
     json_object,
     key_of,
@@ -125,17 +126,15 @@ class AnthropicProvider:
 
 def _client(entry: ModelEntry, secret: Secret, timeout_s: float) -> AsyncAnthropic:
     """One client per model: no retries of its own, one connection per slot, and no address from the environment."""
-    import httpx2
     from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
-    limits = httpx2.Limits(max_connections=entry.max_concurrency, max_keepalive_connections=entry.max_concurrency)
-    timeout = httpx2.Timeout(timeout_s, connect=min(10.0, timeout_s), pool=None)
+    limits, timeout, trusted = http_settings(entry, timeout_s)
     return AsyncAnthropic(
         api_key=secret.value,
         base_url=entry.base_url or OFFICIAL_URL,
         max_retries=0,
         timeout=timeout,
-        http_client=DefaultAsyncHttpxClient(limits=limits, timeout=timeout),
+        http_client=DefaultAsyncHttpxClient(limits=limits, timeout=timeout, verify=trusted),
         open_telemetry=False,
     )
 

@@ -24,6 +24,7 @@ from resources.wire import (
     Secret,
     check_url,
     count_of,
+    http_settings,
     items_of,
     json_object,
     key_of,
@@ -189,17 +190,15 @@ class _Refused(Exception):
 
 def _client(entry: ModelEntry, secret: Secret, timeout_s: float) -> AsyncOpenAI:
     """One client per model: no retries of its own, one connection per slot, and no address from the environment."""
-    import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    limits = httpx2.Limits(max_connections=entry.max_concurrency, max_keepalive_connections=entry.max_concurrency)
-    timeout = httpx2.Timeout(timeout_s, connect=min(10.0, timeout_s), pool=None)
+    limits, timeout, trusted = http_settings(entry, timeout_s)
     return AsyncOpenAI(
         api_key=secret.value,
         base_url=entry.base_url or OFFICIAL_URL,
         max_retries=0,
         timeout=timeout,
-        http_client=DefaultAsyncHttpxClient(limits=limits, timeout=timeout),
+        http_client=DefaultAsyncHttpxClient(limits=limits, timeout=timeout, verify=trusted),
     )
 
 

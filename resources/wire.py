@@ -6,19 +6,25 @@ or a server passes `Secret.redact` before it becomes part of a fault.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from resources.content import Json, sha256_of
 from resources.errors import InputError
 from resources.providers import ProviderFault
 from resources.registry import ModelEntry
+
+if TYPE_CHECKING:
+    import httpx2
 
 MAX_RETRY_AFTER_S = 60.0
 """Longer waits that a server asks for are cut to this; what is throttled longer is asked again after it."""
@@ -39,6 +45,23 @@ _KINDS = {
     429: "throttled",
     529: "overloaded",
 }
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom we believe, read once: clients of one process may share it, and it takes 30 ms to make."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
+def http_settings(entry: ModelEntry, timeout_s: float) -> tuple[httpx2.Limits, httpx2.Timeout, ssl.SSLContext]:
+    """Of one client per model: one connection per slot, which need not wait for one; whom it believes."""
+    import httpx2
+
+    slots = entry.max_concurrency
+    limits = httpx2.Limits(max_connections=slots, max_keepalive_connections=slots)
+    return limits, httpx2.Timeout(timeout_s, connect=min(10.0, timeout_s), pool=None), _trusted()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ from dataclasses import asdict, dataclass
 from typing import NoReturn
 
 PRELOADED = (
-    *("dagster", "alembic", "scipy.stats", "matplotlib.pyplot", "rich.console", "openai"),
+    *("dagster", "dagster._core.storage.sqlite_storage", "dagster._daemon.daemon", "alembic.command"),
+    *("openai.resources.chat", "upath.core", "dotenv", "structlog"),
+    *("scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "rich.console"),
     *("torch", "transformers.modeling_utils", "peft", "datasets", "trl.trainer.sft_trainer"),
     *("sklearn.linear_model", "sklearn.feature_extraction.text", "polars", "duckdb", "influence_assets.project"),
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,12 +16,12 @@ import pytest
 from resources import ledger
 from resources.replyfile import ReplyFile
 from tests.faults.killed_asker import CONCURRENCY, QUESTIONS
+from tests.forked import CHECKOUT, interpreter
 from tests.scale import LONG, scaled
 from tests.servers.faulty import right
 from tests.servers.scripted import Answer, Asked, Script, ScriptedServer
 
 Start = Callable[[Script], ScriptedServer]
-ROOT = Path(__file__).resolve().parents[2]
 SEAMS = ("after reply", "before commit", "after commit")
 PASSINGS = [("after reply", 50), ("before commit", 5), ("after commit", 5)]
 if LONG:
@@ -34,8 +32,8 @@ IN_FLIGHT = 2 * 4 * CONCURRENCY
 
 
 def start(server: ScriptedServer, folder: Path, seam: str = "", nth: int = 0) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.faults.killed_asker", server.url, str(folder), seam, str(nth)]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    command = [str(interpreter()), "-m", "tests.faults.killed_asker", server.url, str(folder), seam, str(nth)]
+    return subprocess.Popen(command, cwd=CHECKOUT)
 
 
 def run(server: ScriptedServer, folder: Path, seam: str = "", nth: int = 0) -> int:

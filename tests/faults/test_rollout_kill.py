@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.killed_rollout import CONCURRENCY, ROOT
+from tests.forked import interpreter
 from tests.scale import scaled
 from tests.servers.scripted import Script, ScriptedServer
 
@@ -26,9 +26,8 @@ SEAMS = ("after reply", "before commit", "after commit")
 
 
 def run(server: ScriptedServer, folder: Path, seam: str = "", nth: int = 0) -> int:
-    command = [sys.executable, "-m", "tests.faults.killed_rollout", server.url, str(folder), seam, str(nth)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=60).returncode
+    command = [str(interpreter()), "-m", "tests.faults.killed_rollout", server.url, str(folder), seam, str(nth)]
+    return subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
 
 
 @pytest.mark.parametrize("seed", range(scaled(1, 15)))

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,18 +15,16 @@ import pytest
 from warehouse_process import ROWS, TABLE, land
 
 from resources.warehouse import SEAMS, Warehouse
+from tests.forked import CHECKOUT, interpreter
 from tests.scale import scaled
 
-SCRIPT = Path(__file__).parent / "warehouse_process.py"
-PROJECT = SCRIPT.parents[2]
 Record = Callable[[str, object], None]
 TIMES_S = [0.013, 0.11, *(random.Random(4).uniform(0.0, 0.3) for _ in range(scaled(0, 58)))]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    command = [str(interpreter()), "-m", "tests.faults.warehouse_process", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def published(folder: Path) -> list[tuple[str, str, int]]:

@@ -1,4 +1,4 @@
-"""One process of the warehouse's fault tests: `python warehouse_process.py ROLE FOLDER ...`."""
+"""One process of the warehouse's fault tests: `python -m tests.faults.warehouse_process ROLE FOLDER ...`."""
 
 from __future__ import annotations
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,9 +20,9 @@ from influence_assets.features.sae_training import train_sae
 from resources.errors import InputError
 from resources.registry import SaeSource
 from tests.features.sae_cases import WIDTH, tiny_chats, tiny_gpt2, tiny_job, tiny_model
+from tests.forked import CHECKOUT, interpreter
 from tests.scale import scaled
 
-ROOT = Path(__file__).resolve().parents[2]
 SPARSE = {
     Architecture.TOPK: {"k": 4},
     Architecture.BATCHTOPK: {"k": 4},
@@ -129,9 +127,8 @@ def test_a_killed_training_ends_with_the_same_weights(
 ) -> None:
     whole = train_sae(model, tiny_job(tmp_path / "whole", architecture="batchtopk"))
     killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.features.killed_sae_training", str(killed), str(step)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=250)
+    command = [str(interpreter()), "-m", "tests.features.killed_sae_training", str(killed), str(step)]
+    ended = subprocess.run(command, cwd=CHECKOUT, check=False, timeout=250)
     assert ended.returncode == -signal.SIGKILL
     assert not (killed / "sae_weights.safetensors").exists()
     kept = step // 3 * 3
