@@ -46,21 +46,24 @@ tests: $(VENV)/compiled
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing pinned packages into $(VENV) (a few minutes the first time)"
 	$(PIP) torch
+	@touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/installed-viewer: $(VENV)/installed
+$(VENV)/installed-viewer: $(VENV)/torch pyproject.toml
 	$(PIP) -e '.[viewer]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/torch pyproject.toml
 	$(PIP) -e '.[test,dg,inspect,viewer,cluster]'
-	@touch $@
+	@touch $(VENV)/installed $(VENV)/installed-viewer $@
 
 # The bytecode of what tests import is written once, beside mypy, and not by each of their processes at the same time.
 # What it finds wrong, the tests say right after.
