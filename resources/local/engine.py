@@ -8,7 +8,7 @@ and stored prefixes of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +20,14 @@ from resources.local.direction_reading import LoadedPushes
 from resources.local.masks import Masks
 from resources.local.packing import pack
 from resources.local.passes import Counters, Layout, Limits, Wave
-from resources.local.prefix import Plan, plan
+from resources.local.prefix import Plan
 from resources.local.prefix_store import PrefixStore
 from resources.local.rows import MANY, Branch, Columns, Row, lay_out, n_tokens
 from resources.local.setup import BASE, Setup, SetupError
 from resources.local.slots import Frame, KeyValues, Scratch, Stem, gathered
 from resources.local.starts import starts
 from resources.local.steering import Hooks
+from resources.local.trial import is_shared_rightly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -78,33 +79,18 @@ class Engine:
         self._reads_at_head = head is not None
         if head is not None:
             head.register_forward_pre_hook(self._only_read_positions)
-        self.shares = False
-        self.shares = self._can_share(config._attn_implementation)
+        self.shares = self._masks.known and config._attn_implementation in ("sdpa", "eager") and self._can_share()
         self.counters, self.store = Counters(), PrefixStore(self.limits.prefix_bytes)  # the trial above is not work
 
-    def _can_share(self, attention: str) -> bool:
-        """Layers of plain or sliding attention under a mask of ours; proved on random tokens, not assumed."""
-        if not self._masks.known or attention not in ("sdpa", "eager"):
-            return False
-        tokens = np.random.default_rng(0).integers(0, self.model.config.get_text_config().vocab_size, 40).tolist()
-        sequences = [tokens[:14], tokens[:9] + tokens[14:26], tokens[:9] + tokens[26:29], tokens[29:]]
+    def _can_share(self) -> bool:
+        """Whether prefixes may be shared: proved on random tokens, not assumed."""
         limits = self.limits
         try:
-            plain = [self.forward([each], [(0, len(each) - 1)])[0][0] for each in sequences]
-            shared: list[torch.Tensor] = []
-            for row_tokens in (8, 16, 64):  # a stem and what stands on it in passes of their own, and all in one row
-                self.limits, self.shares = replace(limits, row_tokens=row_tokens), True
-                read = {
-                    n: row for w in self.run(plan(sequences)) for n, row in zip(w.numbers, w.logits_N_V, strict=True)
-                }
-                shared += [read[number] for number in range(len(sequences))]
+            return is_shared_rightly(self)
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError):
             return False  # a model with a cache or a mask of its own kind: it is run plainly
         finally:
-            self.limits, self.shares = limits, False
-        expected, found = torch.stack(plain * 3), torch.stack(shared)
-        tolerance = 1e-4 if expected.dtype == torch.float32 else 5e-2
-        return bool((found.float() - expected.float()).abs().max() < tolerance * (float(expected.abs().max()) + 1.0))
+            self.limits = limits
 
     def _only_read_positions(
         self, _head: torch.nn.Module, args: tuple[torch.Tensor, ...]
@@ -305,7 +291,9 @@ class Engine:
         if not numbers:
             return kv, None
         paths = (
-            [Stem(kv, i, path) for i, row in enumerate(rows) for _, _, path in row.reads] if kv and run.keep else None
+            [Stem(kv, i, path) for i, row in enumerate(rows) for _, _, path in row.reads]
+            if kv is not None and run.keep
+            else None
         )
         return kv, Wave(numbers, logits, paths)
 

@@ -2,7 +2,7 @@
 
 Every sequence is a path from a root. A segment is computed once, whatever hangs below it; a sequence that is a prefix
 of another costs nothing of its own, it is a second place at which the longer one is read. Segments that would save
-fewer than `MIN_SAVED` tokens are copied into their children instead, since one more level costs a forward pass.
+fewer than `MIN_SAVED` tokens are copied into their children instead, since each must be kept track of.
 """
 
 from __future__ import annotations

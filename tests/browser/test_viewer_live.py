@@ -55,10 +55,3 @@ def test_a_conversation_is_played_watched_and_kept(visit: Visit, project: Path) 
         assert connection.execute("SELECT mark, n_turns FROM live.conversations").fetchall() == [("live", 1)]
         assert connection.execute("SELECT count(*) FROM live.judgements").fetchall() == [(3,)]
         assert connection.execute("SELECT count(*) FROM influence.conversations").fetchall() == [(6,)]
-
-
-def test_the_page_is_not_there_unless_asked_for(project: Path) -> None:
-    with serving(project) as base, browsing() as browser, visiting(browser, base) as visit:
-        page = visit.open("/")
-        assert page.get_by_role("link", name="SQL").count() == 1
-        assert page.get_by_role("link", name="Live").count() == 0

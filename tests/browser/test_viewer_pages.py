@@ -36,6 +36,12 @@ def visit(viewer) -> Iterator[Visit]:
         assert CANARY not in visit.page.content(), "a secret of the environment"
 
 
+def test_the_page_for_playing_is_not_there_unless_asked_for(visit: Visit) -> None:
+    page = visit.open("/")
+    page.get_by_role("link", name="SQL").wait_for()
+    assert page.get_by_role("link", name="Live").count() == 0
+
+
 def ask(visit: Visit, sql: str) -> str:
     """Open the SQL page with a query, press the button, and return what the page then says."""
     visit.open("/sql?q=" + urllib.parse.quote(sql))

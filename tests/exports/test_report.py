@@ -159,11 +159,11 @@ def filled(table: Table, given: dict[str, object]) -> dict[str, object]:
     return {column.name: usual[column.type] for column in table.columns} | given
 
 
-def test_sections_on_features_stand_in_it_once_their_tables_have_rows(tmp_path: Path) -> None:
+def test_sections_on_features_stand_in_it_once_their_tables_have_rows(page: Page, tmp_path: Path) -> None:
+    bare, sections = page, {"traits", "steering", "profile"}
+    assert not sections & {found.get("id") for _, found in bare.elements}
     world = make_world(tmp_path / "world")
     warehouse = world.project.warehouse
-    bare = Page(rendered(gathered(world.project, [])))
-    assert not {"traits", "steering", "profile"} & {found.get("id") for _, found in bare.elements}
     around = {"model": "mini", "iteration": 0, "n": 40, "ci_low": 0.25, "ci_high": 0.875}
     tried = around | {"factor": "honesty", "category": "high", "method": "probe", "trait": "honesty"}
     score = around | {"condition": "unsteered", "half": "heldout", "trait": "honesty", "score": 0.625}
@@ -176,17 +176,16 @@ def test_sections_on_features_stand_in_it_once_their_tables_have_rows(tmp_path: 
         around | {"iteration": k, "measure": "gain", "subject": "name", "user_kind": "all", "value": 0.375 + k / 8}
         for k in (0, 1)
     ]
-    landed = {
-        "traits": [(features.TRAIT_SCORES, [score, other])],
-        "steering": [(features.STEERING, curve), (features.DOSE_RESPONSE, [tried | {"shift": 0.75}])],
-        "profile": [(joint.CHECKPOINT_PROFILE, profile)],
-    }
-    for name, parts in landed.items():
-        for table, rows in parts:
-            land(warehouse, table, warehouse.frame(table, [filled(table, row) for row in rows]))
-        warehouse.publish()
-        page = Page(rendered(gathered(world.project, [])))
-        assert name in {found.get("id") for _, found in page.elements}
+    for table, rows in (
+        (features.TRAIT_SCORES, [score, other]),
+        (features.STEERING, curve),
+        (features.DOSE_RESPONSE, [tried | {"shift": 0.75}]),
+        (joint.CHECKPOINT_PROFILE, profile),
+    ):
+        land(warehouse, table, warehouse.frame(table, [filled(table, row) for row in rows]))
+    warehouse.publish()
+    page = Page(rendered(gathered(world.project, [])))
+    assert sections <= {found.get("id") for _, found in page.elements}
     assert "0.62 [0.25, 0.88]" in page.text
     assert "0.75 [0.25, 0.88]" in page.text
     assert "0.38 [0.25, 0.88]" in page.text

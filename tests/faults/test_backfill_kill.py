@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from tests import forked
 from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build, rows
 from tests.projects import environment
 
@@ -57,15 +58,14 @@ def daemon(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def request(root: Path) -> str:
     """Launch the backfill; its id."""
-    done = subprocess.run(
-        command("request", "checkpoint_0"),
+    done = forked.run(
+        ("request", "checkpoint_0"),
         cwd=CHECKOUT,
         env=environment(root),
-        capture_output=True,
-        text=True,
-        check=True,
         timeout=120,
+        module="tests.faults.quick_daemon",
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
 

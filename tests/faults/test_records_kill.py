@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,9 @@ import yaml
 from influence_assets.machines import RecordsSettings
 from influence_assets.records import BEGIN, follow, reached
 from resources.errors import InputError
+from tests import forked
 from tests.e2e.influence_projects import CHECKOUT, ORGANISM, build, influence, rows, write_yaml
-from tests.projects import command, environment
+from tests.projects import environment
 from tests.servers.postgres import Postgres
 
 MODELS = [f"m{number}" for number in range(3)]
@@ -46,17 +46,18 @@ def statuses(project: Path) -> list[tuple[str, str]]:
 def test_a_killed_run_is_in_the_records_and_the_rerun_goes_on(tmp_path: Path, keys: Mapping[str, str]) -> None:
     project = build(tmp_path, dict.fromkeys(MODELS, ORGANISM), {"iterations": 0})
     with_records(project, {"kind": "postgres", "url_env": URL})
-    run = subprocess.Popen(
-        command("run", "checkpoint_0"), cwd=project, env=environment(project) | keys, stderr=subprocess.DEVNULL
-    )
     landed = project / "data" / "warehouse" / "pointers" / "influence.checkpoints"
-    end = time.monotonic() + 120
-    while not list(landed.glob("*.json")):
-        assert run.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    run.kill()
-    run.wait(timeout=30)
+    run = forked.started(
+        ("run", "checkpoint_0"), cwd=project, env=environment(project) | keys, log=tmp_path / "run.log"
+    )
+    with run as process:
+        end = time.monotonic() + 120
+        while not list(landed.glob("*.json")):
+            assert process.is_alive()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.kill()
+        process.join(30)
     before = statuses(project)
     assert before[0][0] == "m0"
     assert ("m2", "SUCCESS") not in before

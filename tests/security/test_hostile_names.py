@@ -3,7 +3,6 @@ one line; no file appears elsewhere, and the SQL that strangers may run stays sh
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,8 @@ from resources.keys import key_problem
 from resources.registry import load_registry
 from resources.tables import Column, Table
 from resources.warehouse import Provenance, Warehouse
-from tests.projects import command, environment
+from tests import forked
+from tests.projects import environment
 from tests.scale import scaled
 from tests.security.hostile_names import KEYS, NAMES, WHOLE, as_yaml, build, is_file_name, write_family
 
@@ -214,15 +214,7 @@ def test_runs_over_hostile_names_land_exactly_those(tmp_path: Path, record_prope
     models = [name for name in KEYS if len(name) <= 200][:: scaled(80, 4)]
     root = build(tmp_path / 'it\'s; "a" * [folder] {x} %s = &', names, models)
     selection = 'key:"personas/frameworks" or key:"influence/initial_states" or key:"influence/checkpoint_0"'
-    done = subprocess.run(
-        command("run", selection),
-        cwd=root,
-        env=environment(root),
-        capture_output=True,
-        text=True,
-        timeout=scaled(200, 1200),
-        check=False,
-    )
+    done = forked.run(("run", selection), cwd=root, env=environment(root), timeout=scaled(200, 1200))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
     with duckdb.connect(str(root / "data" / "influence.duckdb"), read_only=True) as connection:
