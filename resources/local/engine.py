@@ -217,10 +217,8 @@ class Engine:
             self._idle_scratch.append(scratch)
 
     def _run(self, plan: Plan, run: _Run) -> Iterator[Wave]:
-        if self._shares(run):
-            branches = starts(plan.roots, self.store, run.setup, few=run.few)
-        else:
-            branches = [Branch(root) for root in plan.roots]
+        shared = self._shares(run)
+        branches = starts(plan.roots, self.store, run.setup, few=run.few) if shared else [*map(Branch, plan.roots)]
         self.counters.stored_prefix_tokens += sum(branch.stem.length for branch in branches if branch.stem)
         yield from self._level(branches, run, 0)
 
@@ -260,7 +258,8 @@ class Engine:
 
     def _passes(self, branches: list[Branch], run: _Run) -> Iterator[list[Row]]:
         """Rows that run together. Those that nothing waits for come first: what they stand on is then free."""
-        rows = list(lay_out(branches, self.limits.row_tokens if self._shares(run) else 0, few=run.few))
+        row_tokens = min(self.limits.row_tokens, self.limits.tokens) if self._shares(run) else 0
+        rows = list(lay_out(branches, row_tokens, few=run.few))
         for awaited in (False, True):
             yield from pack(
                 [row for row in rows if bool(row.later) is awaited],
