@@ -27,6 +27,7 @@ from resources.wire import (
     malformed,
     member,
     no_adapter,
+    no_answer,
     status_fault,
     text_of,
     wire_text,
@@ -111,11 +112,8 @@ class AnthropicProvider:
             )
         except anthropic.APIStatusError as error:
             raise self._status_fault(error) from None
-        except anthropic.APITimeoutError:
-            raise ProviderFault("timeout", "the server did not answer in time", retryable=True) from None
         except anthropic.APIConnectionError as error:
-            cause = type(error.__cause__).__name__
-            raise ProviderFault("connection", self._secret.redact(f"{error} ({cause})"), retryable=True) from None
+            raise no_answer(error, self._secret) from None
         response = answer.http_response
         body = json_object(response.content, response.headers.get("content-type", ""))
         return body, response.headers.get("request-id", "")
@@ -126,7 +124,7 @@ class AnthropicProvider:
 
 def _client(entry: ModelEntry, secret: Secret, timeout_s: float) -> AsyncAnthropic:
     """One client per model: no retries of its own, one connection per slot, and no address from the environment."""
-    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+    from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
     limits, timeout, trusted = http_settings(entry, timeout_s)
     return AsyncAnthropic(
@@ -134,7 +132,7 @@ def _client(entry: ModelEntry, secret: Secret, timeout_s: float) -> AsyncAnthrop
         base_url=entry.base_url or OFFICIAL_URL,
         max_retries=0,
         timeout=timeout,
-        http_client=DefaultAsyncHttpxClient(limits=limits, timeout=timeout, verify=trusted),
+        http_client=DefaultAioHttpClient(limits=limits, timeout=timeout, verify=trusted),
         open_telemetry=False,
     )
 

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 from resources.adapters import Adapter, KnownAdapters
 from resources.dialect import OFFICIAL_URL, Dialect
 from resources.errors import InputError
-from resources.providers import ProviderFault
 from resources.registry import ModelEntry
-from resources.wire import Secret, no_adapter, status_fault
+from resources.wire import Secret, no_adapter, no_answer, status_fault
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -96,10 +95,8 @@ class ServerAdapters:
         except openai.APIStatusError as error:
             if not _ALREADY.search(error.message):
                 raise self._refusal(error, path) from None
-        except openai.APITimeoutError:
-            raise ProviderFault("timeout", "the server did not load the adapter in time", retryable=True) from None
         except openai.APIConnectionError as error:
-            raise ProviderFault("connection", self._secret.redact(str(error)), retryable=True) from None
+            raise no_answer(error, self._secret, "the server did not load the adapter in time") from None
 
     async def _post(self, verb: str, body: dict[str, str], timeout_s: float | None = None) -> None:
         root = (self._entry.base_url or OFFICIAL_URL).rstrip("/").removesuffix("/v1")

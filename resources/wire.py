@@ -78,6 +78,20 @@ class Secret:
         return printable if len(printable) <= _DETAIL else printable[: _DETAIL - 3] + "..."
 
 
+def no_answer(error: Exception, secret: Secret, late: str = "the server did not answer in time") -> ProviderFault:
+    """The fault of a request that got no answer, from an SDK's error of connections or of timeouts.
+
+    On aiohttp the SDKs call most connections that fail timeouts: what was raised first tells them apart.
+    """
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    if isinstance(first, TimeoutError):
+        return ProviderFault("timeout", late, retryable=True)
+    told = f"no connection, or one that broke: {type(first).__name__}: {first}"
+    return ProviderFault("connection", secret.redact(told), retryable=True)
+
+
 def key_of(entry: ModelEntry, *, default_env: str) -> Secret:
     """The key of a model from the environment; an `InputError` that names the variable when it is not set.
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from resources.answers import must_draw
+from resources.anthropic_provider import AnthropicProvider
 from resources.dialect import Dialect
 from resources.errors import InputError
 from resources.messages import Message, Sampling, Status, Usage
@@ -235,6 +236,37 @@ def test_what_goes_wrong_is_a_fault_with_a_kind(
         assert (caught.value.kind, caught.value.retryable, caught.value.throttled) == (kind, retryable, throttled)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["refused", "closed"])
+@pytest.mark.parametrize("protocol", [OpenAIProvider, AnthropicProvider])
+def test_a_server_that_cannot_be_had_is_not_one_that_is_late(
+    protocol: type[OpenAIProvider | AnthropicProvider], kind: str
+) -> None:
+    """Nobody listens there, or who listens hangs up at once: the fault says so, and not that time ran out."""
+
+    async def main() -> str:
+        listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        if kind == "refused":
+            listener.close()
+            await listener.wait_closed()
+        name = "openai" if protocol is OpenAIProvider else "anthropic"
+        model = ModelEntry.model_validate(
+            {"name": "m", "provider": name, "model": "m", "base_url": f"http://127.0.0.1:{port}/v1"}
+        )
+        provider = protocol(model, timeout_s=5.0)
+        try:
+            with pytest.raises(ProviderFault) as caught:
+                await provider.generate(ask())
+        finally:
+            await provider.aclose()
+            listener.close()
+        assert (caught.value.kind, caught.value.retryable) == ("connection", True)
+        return str(caught.value)
+
+    told = asyncio.run(main())
+    assert ("ConnectionRefusedError" if kind == "refused" else "ServerDisconnected") in told
 
 
 @pytest.mark.parametrize(
