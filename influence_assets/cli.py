@@ -16,7 +16,7 @@ from influence_assets.cli_import import import_
 from influence_assets.cli_label import label
 from influence_assets.cli_organism import organism
 from influence_assets.interrupts import EXIT_CODE as INTERRUPTED
-from influence_assets.interrupts import Interrupted, until_interrupted
+from influence_assets.interrupts import Interrupted, noticed, until_interrupted
 from resources.errors import BudgetError, InfluenceError, InputError, printable_lines
 
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
@@ -27,7 +27,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with noticed():  # from the first import on, in which Python forgets what a handler raises now and then
+                return super().invoke(ctx)
         except InfluenceError as error:
             click.echo(f"influence: {error}", err=True)
             code = 2 if isinstance(error, InputError) else 3 if isinstance(error, BudgetError) else 1

@@ -32,10 +32,12 @@ class Interrupted(KeyboardInterrupt):
 def until_interrupted(outcomes: Generator[Outcome], n_parts: int) -> Iterator[Outcome]:
     """The outcomes of a command's `n_parts` runs until Ctrl-C; raises `Interrupted`, which says what was kept.
 
-    The run that the signal met yields no outcome: what became of it is not its fault.
+    The run that the signal met yields no outcome: what became of it is not its fault. A signal that came before this,
+    within `noticed`, ends it before anything runs.
     """
     whole = 0
     try:
+        stop_if_interrupted()
         with noticed() as interrupted, closing(outcomes):
             for outcome in outcomes:
                 if interrupted():

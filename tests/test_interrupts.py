@@ -132,3 +132,17 @@ def test_the_run_that_the_signal_met_yields_nothing() -> None:
         next(left)
     assert seen == ["first"]
     assert ended == [True]
+
+
+def test_a_signal_that_was_swallowed_before_the_first_run_is_heard() -> None:
+    ran: list[str] = []
+
+    def outcomes() -> Generator[Outcome]:
+        ran.append("first")
+        yield Outcome(Part("first", ()), "1")
+
+    with noticed():
+        swallowed_by_somebody()
+        with pytest.raises(Interrupted, match="0 of 1 partitions"):
+            list(until_interrupted(outcomes(), 1))
+    assert ran == []
