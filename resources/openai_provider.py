@@ -156,7 +156,6 @@ class OpenAIProvider:
                 "/chat/completions",
                 body={"model": model, "messages": messages, **fields},
                 cast_to=httpx2.Response,
-                options={"security": {"bearer_auth": True}},
             )
         except openai.APIStatusError as error:
             raise self._status_fault(error) from None

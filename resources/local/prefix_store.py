@@ -39,12 +39,12 @@ class PrefixStore:
         self._rows.move_to_end((setup, best))
         return self._rows[setup, best], length
 
-    def put(self, tokens: Sequence[int], path: Stem | StoredRow, setup: Setup = BASE) -> None:
+    def put(self, tokens: Sequence[int], path: Stem, setup: Setup = BASE) -> None:
         """Remembers a prefix; the path that it stands on is copied out, unless it is remembered already."""
         key = np.asarray(tokens, dtype=">u4").tobytes()
         if (setup, key) in self._rows:
             return
-        row = path.copied() if isinstance(path, Stem) else path
+        row = path.copied()
         if row.nbytes > self._limit:
             return
         self._rows[setup, key] = row

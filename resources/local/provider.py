@@ -120,6 +120,7 @@ class LocalProvider:
 
         loaded = load(self._directory, self._entry, allow_pickle=self._allow_pickle)
         gpu = loaded.device.type == "cuda"
+        # Of a GPU it is reckoned, not measured: starting a pass takes tens of milliseconds, a token microseconds.
         limits = (
             Limits(16_384, row_tokens=256, pass_tokens=1024, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
         )

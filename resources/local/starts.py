@@ -1,4 +1,5 @@
-"""Where the work on a plan begins: at nothing, or after a prefix that is remembered."""
+"""Where the work on a plan begins: at nothing, or after a prefix that is remembered. Imports torch: import this module
+inside functions."""
 
 from __future__ import annotations
 

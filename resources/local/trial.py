@@ -27,7 +27,7 @@ def is_shared_rightly(engine: Engine) -> bool:
     tokens = np.random.default_rng(0).integers(0, engine.model.config.get_text_config().vocab_size, 40).tolist()
     sequences = [tokens[:14], tokens[:9] + tokens[14:26], tokens[:9] + tokens[26:29], tokens[29:]]
     alone_N_V = torch.stack([engine.forward([each], [(0, len(each) - 1)])[0][0] for each in sequences])
-    tolerance = (1e-4 if alone_N_V.dtype == torch.float32 else 5e-2) * (float(alone_N_V.abs().max()) + 1.0)
+    tolerance = (1e-4 if torch.finfo(alone_N_V.dtype).bits >= 32 else 5e-2) * (float(alone_N_V.abs().max()) + 1.0)
     for row_tokens in _ROW_TOKENS:
         engine.limits = replace(engine.limits, row_tokens=row_tokens)
         for wave in engine.run(plan(sequences)):

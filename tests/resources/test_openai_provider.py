@@ -39,6 +39,16 @@ def entry(server: ScriptedServer, **fields: object) -> ModelEntry:
     return registry(server.url)["gpt"].model_copy(update=fields)
 
 
+async def fault_of(provider: OpenAIProvider | AnthropicProvider) -> ProviderFault:
+    """What becomes of a question that cannot be answered; the provider is closed then."""
+    try:
+        with pytest.raises(ProviderFault) as caught:
+            await provider.generate(ask())
+    finally:
+        await provider.aclose()
+    return caught.value
+
+
 def generate(model: ModelEntry, *requests: object) -> list[Generated]:
     async def main() -> list[Generated]:
         provider = OpenAIProvider(model, timeout_s=5.0)
@@ -227,13 +237,8 @@ def test_what_goes_wrong_is_a_fault_with_a_kind(
     model = entry(scripted_server(lambda _: answer))
 
     async def main() -> None:
-        provider = OpenAIProvider(model, timeout_s=0.3)
-        try:
-            with pytest.raises(ProviderFault) as caught:
-                await provider.generate(ask())
-        finally:
-            await provider.aclose()
-        assert (caught.value.kind, caught.value.retryable, caught.value.throttled) == (kind, retryable, throttled)
+        fault = await fault_of(OpenAIProvider(model, timeout_s=0.3))
+        assert (fault.kind, fault.retryable, fault.throttled) == (kind, retryable, throttled)
 
     asyncio.run(main())
 
@@ -255,15 +260,10 @@ def test_a_server_that_cannot_be_had_is_not_one_that_is_late(
         model = ModelEntry.model_validate(
             {"name": "m", "provider": name, "model": "m", "base_url": f"http://127.0.0.1:{port}/v1"}
         )
-        provider = protocol(model, timeout_s=5.0)
-        try:
-            with pytest.raises(ProviderFault) as caught:
-                await provider.generate(ask())
-        finally:
-            await provider.aclose()
-            listener.close()
-        assert (caught.value.kind, caught.value.retryable) == ("connection", True)
-        return str(caught.value)
+        fault = await fault_of(protocol(model, timeout_s=5.0))
+        listener.close()
+        assert (fault.kind, fault.retryable) == ("connection", True)
+        return str(fault)
 
     told = asyncio.run(main())
     assert ("ConnectionRefusedError" if kind == "refused" else "ServerDisconnected") in told
@@ -310,11 +310,13 @@ def test_no_key_is_sent_to_a_server_that_was_not_given_one(
     scripted_server: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-123456")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-canary")
     server = scripted_server(lambda _: openai_text("hi"))
     generate(entry(server))
     assert all("canary" not in str(call.headers) for call in server.calls)
     generate(entry(server, api_key_env="OPENAI_API_KEY"))
     assert server.calls[-1].headers["authorization"] == "Bearer sk-canary-123456"
+    assert "admin" not in str(server.calls[-1].headers)
 
 
 def test_a_secret_does_not_print() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from hypothesis import strategies as st
 
 from resources.local.prefix import plan
 from resources.registry import ModelEntry
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from resources.local.engine import Engine
 
 KINDS = ["llama", "gpt2", "gemma3", "mistral", "lfm2"]
 relaxed = settings(
@@ -25,26 +32,23 @@ STEMS = np.random.default_rng(5).integers(3, 20, (4, 14)).tolist()
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def model(request: pytest.FixtureRequest, models: Callable[[str], Path]) -> object:
+def model(request: pytest.FixtureRequest, models: Callable[[str], Path]) -> PreTrainedModel:
     from resources.local.loading import load
 
     directory = models(request.param)
     return load(directory, ModelEntry.model_validate({"name": "m", "provider": "local", "model": str(directory)})).model
 
 
-def plain(model: object, sequences: list[list[int]]) -> np.ndarray:
+def plain(model: PreTrainedModel, sequences: list[list[int]]) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        return np.stack([model(torch.tensor([s]), use_cache=False).logits[0, -1].numpy() for s in sequences])  # type: ignore[operator]
+        return np.stack([model(torch.tensor([s]), use_cache=False).logits[0, -1].numpy() for s in sequences])
 
 
-def scored(engine: object, sequences: list[list[int]], *, share: bool) -> np.ndarray:
+def scored(engine: Engine, sequences: list[list[int]], *, share: bool) -> np.ndarray:
     import torch
 
-    from resources.local.engine import Engine
-
-    assert isinstance(engine, Engine)
     rows: dict[int, np.ndarray] = {}
     with torch.inference_mode():
         for wave in engine.run(plan(sequences, share=share and engine.shares)):
@@ -65,48 +69,53 @@ def sequences_of(drawn: list[tuple[int, int, list[int]]]) -> list[list[int]]:
     st.randoms(use_true_random=False),
 )
 def test_logits_are_those_of_plain_transformers(
-    model: object, drawn: list[tuple[int, int, list[int]]], share: bool, limit: int, row: int, order: object
+    model: PreTrainedModel,
+    drawn: list[tuple[int, int, list[int]]],
+    share: bool,
+    limit: int,
+    row: int,
+    order: random.Random,
 ) -> None:
     from resources.local.engine import Engine
     from resources.local.passes import Limits
 
-    engine = Engine(model, Limits(tokens=limit, row_tokens=row, kv_bytes=limit * 500))  # type: ignore[arg-type]
+    engine = Engine(model, Limits(tokens=limit, row_tokens=row, kv_bytes=limit * 500))
     sequences = sequences_of(drawn)
-    order.shuffle(sequences)  # type: ignore[attr-defined]
+    order.shuffle(sequences)
     expected = plain(model, sequences)
     for _ in range(2):  # the second time on stored prefixes
         np.testing.assert_allclose(scored(engine, sequences, share=share), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_attention_models_share_and_others_do_not(model: object) -> None:
+def test_attention_models_share_and_others_do_not(model: PreTrainedModel) -> None:
     from resources.local.engine import Engine
 
-    engine = Engine(model)  # type: ignore[arg-type]
-    assert engine.shares is (model.config.model_type != "lfm2")  # type: ignore[attr-defined]
+    engine = Engine(model)
+    assert engine.shares is (model.config.model_type != "lfm2")
 
 
-def test_left_padding_gives_the_same_numbers(model: object) -> None:
+def test_left_padding_gives_the_same_numbers(model: PreTrainedModel) -> None:
     """The comparison that most code makes: a left-padded batch under a two-dimensional mask."""
     import torch
 
     from resources.local.engine import Engine
 
-    if model.config.model_type == "lfm2":  # type: ignore[attr-defined]
+    if model.config.model_type == "lfm2":
         pytest.skip("its convolutions see left pads")
     sequences = [STEMS[0][:n] for n in (3, 9, 14)]
     ids = torch.tensor([[0] * (14 - len(s)) + s for s in sequences])
     mask = torch.tensor([[0] * (14 - len(s)) + [1] * len(s) for s in sequences])
     with torch.inference_mode():
-        padded = model(ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits[:, -1]  # type: ignore[operator]
-    np.testing.assert_allclose(scored(Engine(model), sequences, share=True), padded.numpy(), atol=1e-5, rtol=1e-5)  # type: ignore[arg-type]
+        padded = model(ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits[:, -1]
+    np.testing.assert_allclose(scored(Engine(model), sequences, share=True), padded.numpy(), atol=1e-5, rtol=1e-5)
 
 
-def test_a_failing_forward_pass_leaves_the_head_as_it_was(model: object) -> None:
+def test_a_failing_forward_pass_leaves_the_head_as_it_was(model: PreTrainedModel) -> None:
     import torch
 
     from resources.local.engine import Engine
 
-    engine = Engine(model)  # type: ignore[arg-type]
+    engine = Engine(model)
     before = plain(model, [[4, 5, 6]])
     with pytest.raises((IndexError, RuntimeError)), torch.inference_mode():
         engine.forward([[10_000_000]], [(0, 0)])
@@ -117,24 +126,24 @@ def test_the_prefix_store_keeps_to_its_bytes_and_finds_the_longest() -> None:
     import torch
 
     from resources.local.prefix_store import PrefixStore
-    from resources.local.slots import StoredRow
+    from resources.local.slots import Stem, StoredRow
 
-    def row(n: int) -> StoredRow:
-        return StoredRow([(torch.zeros(1, n, 1), torch.zeros(1, n, 1))], n)
+    def path(n: int) -> Stem:
+        return Stem(StoredRow([(torch.zeros(1, n, 1), torch.zeros(1, n, 1))], n), 0, ((0, n),))
 
     store = PrefixStore(limit_bytes=8 * 100)
     base = list(range(60))
-    store.put(base[:20], row(20))
-    store.put(base[:40], row(40))
+    store.put(base[:20], path(20))
+    store.put(base[:40], path(40))
     assert store.longest([*base[:30], 99, 98], 31) is not None
     found = store.longest([*base[:30], 99, 98], 31)
     assert found is not None
     assert (found[0].length, found[1]) == (40, 30)
     assert store.longest([99, *base], 50) is None
-    store.put([7] * 60, row(60))  # 120 tokens would be too many: the least recently used goes
+    store.put([7] * 60, path(60))  # 120 tokens would be too many: the least recently used goes
     assert store.longest(base, 20) is not None
     assert store.longest([7] * 70, 65) is not None
-    store.put([8] * 1000, row(1000))
+    store.put([8] * 1000, path(1000))
     assert store.longest([8] * 100, 90) is None
 
 
@@ -145,13 +154,13 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_runs_under_way_side_by_side_do_not_disturb_each_other(model: object) -> None:
+def test_runs_under_way_side_by_side_do_not_disturb_each_other(model: PreTrainedModel) -> None:
     """One run pauses after every pass (scoring), another runs in between (prompts of replies)."""
     import torch
 
     from resources.local.engine import Engine
 
-    engine = Engine(model)  # type: ignore[arg-type]
+    engine = Engine(model)
     if not engine.shares:
         pytest.skip("no shared prefixes, nothing kept between passes")
     stems = [[*STEMS[stem], *range(3, 3 + cut)] for stem in range(2) for cut in (2, 6)]
