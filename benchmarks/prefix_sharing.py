@@ -30,31 +30,35 @@ TEMPLATE = (
 
 
 def write_model(directory: Path, *, vocabulary: int = 8192, width: int = 512, layers: int = 8) -> int:
-    """A random Llama and a word-level tokenizer; the number of parameters."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    fixed = ["<unk>", "<|s|>", "<|e|>", "system", "user", "assistant", "yes", "no"]
-    words = fixed + [f"w{i}" for i in range(vocabulary - len(fixed))]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<|e|>")
-    fast.chat_template = TEMPLATE
-    fast.save_pretrained(directory)
-    torch.manual_seed(0)
-    config = LlamaConfig(
+    """A random Llama in float32 and a word-level tokenizer; the number of parameters."""
+    return random_llama(
+        directory,
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=width * 11 // 4,
         num_hidden_layers=layers,
         num_attention_heads=width // 64,
         num_key_value_heads=width // 64,
-        tie_word_embeddings=True,
-        eos_token_id=2,
     )
-    model = LlamaForCausalLM(config)
-    model.save_pretrained(directory)
+
+
+def random_llama(directory: Path, *, device: str = "cpu", dtype: str = "float32", **shape: int) -> int:
+    """The same of any `shape`, by transformers' names, made on any device."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    fixed = ["<unk>", "<|s|>", "<|e|>", "system", "user", "assistant", "yes", "no"]
+    words = fixed + [f"w{i}" for i in range(shape["vocab_size"] - len(fixed))]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<|e|>")
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(directory)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = LlamaForCausalLM(LlamaConfig(tie_word_embeddings=True, eos_token_id=2, **shape))
+    model.to(getattr(torch, dtype)).save_pretrained(directory)
     return int(model.num_parameters())
 
 
@@ -87,19 +91,21 @@ def seconds_shared(provider: LocalProvider, entries: list[Request]) -> float:
     return asyncio.run(ask())
 
 
-def seconds_plain(directory: Path, entries: list[Request], sample: int) -> tuple[float, float]:
+def seconds_plain(
+    directory: Path, entries: list[Request], sample: int, device: str = "cpu", dtype: str = "float32"
+) -> tuple[float, float]:
     """(generate, padded) for all entries, extrapolated from `sample` of them."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(directory, padding_side="left", pad_token="<|e|>")
-    model = AutoModelForCausalLM.from_pretrained(directory).eval()
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, dtype)).eval().to(device)
     chosen = [entries[i * len(entries) // sample] for i in range(sample)]
     chats = [[{"role": m.role, "content": m.content} for m in entry.messages] for entry in chosen]
 
     def batch(some: list[list[dict[str, str]]]) -> dict[str, torch.Tensor]:
         texts = [tokenizer.apply_chat_template(c, tokenize=False, add_generation_prompt=True) for c in some]
-        return dict(tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False))
+        return dict(tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False).to(device))
 
     with torch.inference_mode():
         model.generate(**batch(chats[:1]), max_new_tokens=8, min_new_tokens=8, do_sample=False, pad_token_id=2)
@@ -111,7 +117,7 @@ def seconds_plain(directory: Path, entries: list[Request], sample: int) -> tuple
         for first in range(0, sample, 32):
             inputs = batch(chats[first : first + 32])
             positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            model(**inputs, position_ids=positions, logits_to_keep=1).logits.float().log_softmax(-1)
+            model(**inputs, position_ids=positions, logits_to_keep=1).logits.float().log_softmax(-1)[:, 0, 0].tolist()
         padded = (time.perf_counter() - start) / sample
     return generate * len(entries), padded * len(entries)
 

@@ -101,5 +101,5 @@ class Decoder:
                 if reply is not None:
                     done.append((row, reply))
                 elif path is not None:
-                    lane.pool.join(row, path.copied())
+                    lane.pool.join(row, path)
         return done

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from resources.local.engine import Engine
 from resources.local.setup import BASE, Setup
-from resources.local.slots import KeyValues, StoredRow
+from resources.local.slots import KeyValues, Stem
 from resources.messages import Sampling, Status, Usage
 from resources.providers import Generated, ProviderFault
 
@@ -104,9 +104,9 @@ class Pool:
         self._keys_values = KeyValues(engine.n_layers, np.zeros(0, dtype=np.int64))
         self.rows: list[Row] = []
 
-    def join(self, row: Row, stored: StoredRow) -> None:
+    def join(self, row: Row, prompt: Stem) -> None:
         """A row whose prompt has run and whose first token is drawn."""
-        self._keys_values.append(stored)
+        self._keys_values.append(prompt)
         self.rows.append(row)
 
     def step(self) -> Done:
@@ -143,7 +143,7 @@ class PlainPool(Pool):
         super().__init__(engine, setup)
         self._caches: dict[int, DynamicCache] = {}
 
-    def join(self, row: Row, stored: StoredRow | None) -> None:  # noqa: ARG002  # nothing can be stored here
+    def join(self, row: Row, prompt: Stem | None) -> None:  # noqa: ARG002  # its keys and values are of another kind
         self.rows.append(row)
 
     def step(self) -> Done:

@@ -120,9 +120,8 @@ class LocalProvider:
 
         loaded = load(self._directory, self._entry, allow_pickle=self._allow_pickle)
         gpu = loaded.device.type == "cuda"
-        # Of a GPU it is reckoned, not measured: starting a pass takes tens of milliseconds, a token microseconds.
         limits = (
-            Limits(16_384, row_tokens=256, pass_tokens=1024, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
+            Limits(32_768, row_tokens=1024, pass_tokens=1024, kv_bytes=2**33, prefix_bytes=2**33) if gpu else Limits()
         )
         if self._max_tokens is not None:
             limits.tokens = self._max_tokens

@@ -8,7 +8,7 @@ where a row got branches (`rows.py`), a path through it lies in several ranges o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,20 +182,24 @@ class KeyValues:
             new_columns = have_columns if columns <= have_columns else max(columns, 2 * have_columns)
             layer.keys, layer.values = (_grown(t, new_rows, new_columns) for t in (layer.keys, layer.values))
 
-    def append(self, row: StoredRow) -> None:
-        """One more row at the end."""
-        at = len(self.lengths)
-        for layer, stored in zip(self.layers, row.layers, strict=True):
-            if stored is None:
-                continue
-            if layer.keys is None or layer.values is None:
-                layer.keys, layer.values = (t.new_zeros((1, t.shape[0], row.length, t.shape[2])) for t in stored)
+    def append(self, stem: Stem) -> None:
+        """One more row at the end, a copy of `stem`."""
+        at, n_columns = len(self.lengths), stem.length
+        pairs = [stem.at(place) for place in range(len(self.layers))]
+        for layer, pair in zip(self.layers, pairs, strict=True):
+            if pair is not None and layer.keys is None:
+                layer.keys, layer.values = (t.new_zeros((1, t.shape[0], n_columns, t.shape[2])) for t in pair)
                 layer.is_initialized = True
-        self.reserve(at + 1, row.length)
-        for layer, stored in zip(self.layers, row.layers, strict=True):
-            if stored is not None and layer.keys is not None and layer.values is not None:
-                layer.keys[at, :, : row.length], layer.values[at, :, : row.length] = stored
-        self.lengths = np.append(self.lengths, row.length)
+        self.reserve(at + 1, n_columns)
+        for layer, pair in zip(self.layers, pairs, strict=True):
+            if pair is None or layer.keys is None or layer.values is None:
+                continue
+            n = 0
+            for begin, end in stem.columns:
+                to = slice(n, n + end - begin)
+                layer.keys[at, :, to], layer.values[at, :, to] = (tensor[:, begin:end] for tensor in pair)
+                n = to.stop
+        self.lengths = np.append(self.lengths, n_columns)
 
     def remove(self, i: int) -> None:
         """Drops row i; the last row takes its place."""
@@ -225,20 +229,30 @@ def gathered(stems: Sequence[Stem | None], n_new: int, scratch: Scratch) -> KeyV
     columns = int(lengths.max()) + n_new
     some = next(stem for stem in stems if stem is not None)
     new = KeyValues(len(some.source.layers), lengths)
+    runs = list(_runs(stems))
     for place, layer in enumerate(new.layers):
         like = some.at(place)
         if like is None:
             continue
         layer.keys, layer.values = (scratch.take((place, i), like[i], len(stems), columns) for i in range(2))
         layer.is_initialized = True
-        for row, stem in enumerate(stems):
+        for stem, rows in runs:
             n = 0
             if stem is not None and (pair := stem.at(place)) is not None:
                 for begin, end in stem.columns:
                     to = slice(n, n + end - begin)
-                    layer.keys[row, :, to], layer.values[row, :, to] = (tensor[:, begin:end] for tensor in pair)
+                    layer.keys[rows, :, to], layer.values[rows, :, to] = (tensor[:, begin:end] for tensor in pair)
                     n = to.stop
             # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
-            layer.keys[row, :, n:] = 0.0
-            layer.values[row, :, n:] = 0.0
+            layer.keys[rows, :, n:] = 0.0
+            layer.values[rows, :, n:] = 0.0
     return new
+
+
+def _runs(stems: Sequence[Stem | None]) -> Iterator[tuple[Stem | None, slice]]:
+    """Neighbours that stand on the very same stem: one copy writes them all."""
+    begin = 0
+    for end in range(1, len(stems) + 1):
+        if end == len(stems) or stems[end] is not stems[begin]:
+            yield stems[begin], slice(begin, end)
+            begin = end

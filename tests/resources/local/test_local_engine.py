@@ -43,7 +43,12 @@ def plain(model: PreTrainedModel, sequences: list[list[int]]) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        return np.stack([model(torch.tensor([s]), use_cache=False).logits[0, -1].numpy() for s in sequences])
+        return np.stack(
+            [
+                model(torch.tensor([s], device=model.device), use_cache=False).logits[0, -1].cpu().numpy()
+                for s in sequences
+            ]
+        )
 
 
 def scored(engine: Engine, sequences: list[list[int]], *, share: bool) -> np.ndarray:
@@ -52,7 +57,7 @@ def scored(engine: Engine, sequences: list[list[int]], *, share: bool) -> np.nda
     rows: dict[int, np.ndarray] = {}
     with torch.inference_mode():
         for wave in engine.run(plan(sequences, share=share and engine.shares)):
-            rows.update(zip(wave.numbers, wave.logits_N_V.numpy().copy(), strict=True))
+            rows.update(zip(wave.numbers, wave.logits_N_V.cpu().numpy().copy(), strict=True))
     return np.stack([rows[i] for i in range(len(sequences))])
 
 
@@ -103,11 +108,11 @@ def test_left_padding_gives_the_same_numbers(model: PreTrainedModel) -> None:
     if model.config.model_type == "lfm2":
         pytest.skip("its convolutions see left pads")
     sequences = [STEMS[0][:n] for n in (3, 9, 14)]
-    ids = torch.tensor([[0] * (14 - len(s)) + s for s in sequences])
-    mask = torch.tensor([[0] * (14 - len(s)) + [1] * len(s) for s in sequences])
+    ids = torch.tensor([[0] * (14 - len(s)) + s for s in sequences], device=model.device)
+    mask = torch.tensor([[0] * (14 - len(s)) + [1] * len(s) for s in sequences], device=model.device)
     with torch.inference_mode():
         padded = model(ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits[:, -1]
-    np.testing.assert_allclose(scored(Engine(model), sequences, share=True), padded.numpy(), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(scored(Engine(model), sequences, share=True), padded.cpu().numpy(), atol=1e-5, rtol=1e-5)
 
 
 def test_a_failing_forward_pass_leaves_the_head_as_it_was(model: PreTrainedModel) -> None:
@@ -115,6 +120,8 @@ def test_a_failing_forward_pass_leaves_the_head_as_it_was(model: PreTrainedModel
 
     from resources.local.engine import Engine
 
+    if model.device.type == "cuda":
+        pytest.skip("a token out of range ends the process there")
     engine = Engine(model)
     before = plain(model, [[4, 5, 6]])
     with pytest.raises((IndexError, RuntimeError)), torch.inference_mode():
@@ -168,7 +175,7 @@ def test_runs_under_way_side_by_side_do_not_disturb_each_other(model: PreTrained
     rows: dict[int, np.ndarray] = {}
     with torch.inference_mode():
         for wave in engine.run(plan(sequences)):
-            rows.update(zip(wave.numbers, wave.logits_N_V.numpy().copy(), strict=True))
+            rows.update(zip(wave.numbers, wave.logits_N_V.cpu().numpy().copy(), strict=True))
             for seed in range(2):  # the second time on stored prefixes
                 others = [[*STEMS[2], *STEMS[3], 5 + seed, 6, 7 + n] for n in range(3)]
                 np.testing.assert_allclose(
