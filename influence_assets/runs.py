@@ -51,13 +51,18 @@ def prepare_home(project: Project) -> Path:
 
 
 def quiet_instance(home: Path) -> dg.DagsterInstance:
-    """Dagster's instance in this home, without its capture of what a step prints.
+    """Dagster's instance in this home, with an event log that keeps its files open, and without its capture of what a
+    step prints.
 
     The capture starts four processes for every step, stands between the progress bars and the terminal, and answers
     Ctrl-C with tracebacks of its own.
     """
     none = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.resolve()), overrides={"compute_logs": none}))
+    from influence_assets.event_log import kept  # brings SQLAlchemy
+
+    return dg.DagsterInstance.from_ref(
+        kept(InstanceRef.from_dir(str(home.resolve()), overrides={"compute_logs": none}))
+    )
 
 
 def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
