@@ -8,6 +8,7 @@ Rerunning is cheap where the questions to models did not change: the replies are
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -24,13 +25,18 @@ def code_version(
     families: Iterable[str], *, data: Iterable[Path] = (), settings: Iterable[BaseModel | Json] = ()
 ) -> str:
     """12 hex digits over the families' modules, the data files or folders, and the settings."""
-    modules = [
-        path for family in families for path in sorted((PACKAGE / family).rglob("*.py")) if path.name not in _NO_ROWS
-    ]
     files = [file for path in data for file in (sorted(path.rglob("*.yaml")) if path.is_dir() else [path])]
     parts = [
-        sha256_of_files(modules),
+        _modules(tuple(families)),
         sha256_of_files(files),
         *(sha256_of(part.model_dump(mode="json") if isinstance(part, BaseModel) else part) for part in settings),
     ]
     return sha256_of(parts)[:12]
+
+
+@cache
+def _modules(families: tuple[str, ...]) -> str:
+    """Read once: what a process runs is what it has imported."""
+    return sha256_of_files(
+        path for family in families for path in (PACKAGE / family).rglob("*.py") if path.name not in _NO_ROWS
+    )

@@ -31,10 +31,22 @@ PRELOADED = (
     *("openai.resources.chat", "upath.core", "dotenv", "structlog"),
     *("scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "rich.console"),
     *("torch", "transformers.modeling_utils", "peft", "datasets", "trl.trainer.sft_trainer"),
-    *("sklearn.linear_model", "sklearn.feature_extraction.text", "polars", "duckdb", "influence_assets.project"),
+    *("sklearn.linear_model", "sklearn.feature_extraction.text", "polars", "duckdb"),
+    *(
+        "transformers.models.llama.modeling_llama",
+        "dagster._core.definitions.antlr_asset_selection.antlr_asset_selection",
+    ),
+    *(f"influence_assets.{name}" for name in ("project", "event_log", "personas.stages", "personas.show")),
+    *(f"influence_assets.influence.{name}" for name in ("show", "judging", "training.remote")),
+    *(
+        f"influence_assets.features.{name}"
+        for name in ("biographies", "sweep_rows", "side_effects", "direction_checks")
+    ),
+    *(f"influence_assets.{name}" for name in ("steerability.scores", "steerability.show", "joint.smaller_design")),
+    *(f"influence_assets.{name}" for name in ("joint.drift", "features.show", "features.layer_choice")),
 )
 """Some start threads, which a fork loses: allocators start theirs again, polars' cleaner of spilled files and a worker
-of DuckDB's default connection are not used by us. Nothing of ours that looks at the environment as it is imported."""
+of DuckDB's default connection are not used by us. Of ours what does not look at the environment as it is imported."""
 
 _NUMBER = struct.Struct("<q")
 
