@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from functools import partial
@@ -54,6 +55,8 @@ def main() -> None:
 
 @st.cache_resource(show_spinner=False)
 def _store() -> Store:
+    # Whenever this file has run Streamlit looks for garbage everywhere: a tenth of a second for what was imported.
+    gc.freeze()
     return Store(Project(find_root()).warehouse)
 
 

@@ -1,4 +1,4 @@
-"""Dagster's daemon with ticks of a second, and a backfill to keep it busy, in the project that INFLUENCE_ROOT names.
+"""Dagster's daemon with ticks of two seconds, and a backfill to keep it busy, in the project that INFLUENCE_ROOT names.
 
 `python -m tests.faults.quick_daemon request ASSET...` writes a backfill of all models into Dagster's records and prints
 its id; `... run` serves as the daemon until it is killed. It is Dagster's own daemon; only its waiting is shorter.
@@ -50,7 +50,7 @@ def request(names: list[str]) -> str:
 
 def serve() -> None:
     """Be the daemon."""
-    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 2
     target = WorkspaceFileTarget(paths=[str(CHECKOUT / "workspace.yaml")])
     with (
         dg.DagsterInstance.get() as instance,
