@@ -79,8 +79,10 @@ def test_a_job_survives_the_death_of_its_caller_and_of_its_process(base: Path, t
 
 
 def _trainer_of(pid: int) -> psutil.Process:
-    """The training process among the children of a process, which may have others (another test's, a library's)."""
-    (worker,) = (one for one in psutil.Process(pid).children() if _WORKER in one.cmdline())
+    """The training process among the children of a process, which may have others (another test's, a library's), some
+    of which have ended."""
+    children = psutil.Process(pid).children()
+    (worker,) = (one for one in children if _WORKER in one.as_dict(["cmdline"], ad_value=[])["cmdline"])
     return worker
 
 
