@@ -27,8 +27,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-import uvloop
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from influence_assets.influence.environments import Environment, InitialState, Split
@@ -257,10 +255,10 @@ async def without_http(starts: Sequence[Start], concurrency: int) -> None:
     print(f"  lock-step     {slow:.2f} s: {slow / quick:.2f} times ours (target >= 4)", flush=True)
 
 
-def timed(work: Coroutine[object, object, None], run: Callable[..., object] = uvloop.run) -> tuple[float, float]:
-    """Wall and CPU seconds of this process; on the loop that steps have."""
+def timed(work: Coroutine[object, object, None]) -> tuple[float, float]:
+    """Wall and CPU seconds of this process."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    run(work)
+    asyncio.run(work)  # type: ignore[arg-type]
     after = resource.getrusage(resource.RUSAGE_SELF)
     return time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -273,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = parser.parse_args(arguments)
     starts, needed = starts_of(sizes.conversations), sizes.conversations * (5 * TURNS - 1)
     print(f"{sizes.conversations} conversations of {TURNS} turns at concurrency {sizes.concurrency}", flush=True)
-    uvloop.run(without_http(starts, sizes.concurrency))
+    asyncio.run(without_http(starts, sizes.concurrency))
     if sizes.without_http:
         return
     server = ServerProcess(script)
@@ -297,7 +295,7 @@ def main(arguments: list[str] | None = None) -> None:
             again, _ = timed(ours(server.openai_url, starts, sizes.concurrency, Path(folder)))
             asked = server.stats()["count"] - before
             print(f"  walked again  {again:.2f} s = {again / wall:.1%} of the first time, {asked} requests", flush=True)
-        slow, _ = timed(lock_step_over_http(server.openai_url, starts, sizes.concurrency), asyncio.run)
+        slow, _ = timed(lock_step_over_http(server.openai_url, starts, sizes.concurrency))
         same, _ = sums_of(server.openai_url)
         print(f"  lock-step     {slow:.2f} s for {same:.0f} s of work: {slow / wall:.2f} times ours (target >= 4)")
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -100,8 +101,6 @@ class Step(Standing):
         `registry` stands in for the project's, where checkpoints at a provider are models of their own. Answers with
         less than `min_mass` on the valid options are void (the model layer's own threshold when absent).
         """
-        import uvloop  # a tenth less processor time a question than asyncio's own loop
-
         from resources.models import Settings, open_models
 
         async def main() -> T:
@@ -119,7 +118,7 @@ class Step(Standing):
                 return await work(models)
 
         with as_keyboard_interrupt():
-            return uvloop.run(main())
+            return asyncio.run(main())
 
     def requests(self, run_id: str = "") -> pl.DataFrame:
         """What a run (this one) asked for this partition, one row per question; an answer paid for wins over a cache
