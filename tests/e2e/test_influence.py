@@ -173,10 +173,11 @@ def test_a_second_run_asks_nothing_and_an_edited_environment_moves_what_stands_o
     assert rows(copied, stance.format(ENVIRONMENTS[1])) == rows(ran, stance.format(ENVIRONMENTS[1]))
 
 
-def test_a_method_that_learns_from_the_worst_too(copied: Path) -> None:
+@pytest.mark.parametrize("method", ["kto", "dpo"])
+def test_a_method_that_learns_from_the_worst_too(copied: Path, method: str) -> None:
     models = copied / "data" / "models.yaml"
     entries = yaml.safe_load(models.read_text())["models"]
-    entries[1]["trainable"] = {"method": "kto"}
+    entries[1]["trainable"] = {"method": method}
     write_yaml(models, {"models": entries})
     influence(copied, "run", TRAINING, "--model", "expert")
     assert reused(copied, 1) == {"training_set_0 expert": False, "checkpoint_1 expert": False}
@@ -186,7 +187,7 @@ def test_a_method_that_learns_from_the_worst_too(copied: Path) -> None:
         """SELECT method, n_desirable, n_undesirable, loss_curve, status FROM checkpoints
            WHERE model = 'expert' AND iteration = 1""",
     )
-    assert (found, good, bad, status) == ("kto", 2, 2, "ok")
+    assert (found, good, bad, status) == (method, 2, 2, "ok")
     assert losses
     assert all(map(math.isfinite, losses))
 
