@@ -88,7 +88,9 @@ class Batcher:
         if thread is not None:
             await asyncio.to_thread(thread.join)
         with self._lock:
-            self._closing, self._worker = False, None
+            worker, self._closing, self._worker = self._worker, False, None
+        if worker is not None:
+            worker.engine.close()
 
     def _submit(self, item: AnyItem) -> None:
         with self._lock:

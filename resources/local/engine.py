@@ -77,10 +77,18 @@ class Engine:
         self._read: tuple[torch.Tensor, torch.Tensor] | None = None
         head: torch.nn.Module | None = self.model.get_output_embeddings()
         self._reads_at_head = head is not None
-        if head is not None:
-            head.register_forward_pre_hook(self._only_read_positions)
+        self._hook = head.register_forward_pre_hook(self._only_read_positions) if head is not None else None
         self.shares = self._masks.known and config._attn_implementation in ("sdpa", "eager") and self._can_share()
         self.counters, self.store = Counters(), PrefixStore(self.limits.prefix_bytes)  # the trial above is not work
+
+    def close(self) -> None:
+        """Lets go of the model and of what is kept for it; with its hook they would hold each other until a full
+        garbage collection, which memory outside Python's own does not bring about."""
+        self._steering.take_off()
+        if self._hook is not None:
+            self._hook.remove()
+        self.store = PrefixStore(0)
+        self._idle_scratch.clear()
 
     def _can_share(self) -> bool:
         """Whether prefixes may be shared: proved on random tokens, not assumed."""

@@ -8,6 +8,7 @@ with whatever adapter and steering each of them names; those with the same, or w
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from resources.local.worker import Worker
 
 
+_LIBC = ctypes.CDLL(None)
 DECIMALS = 6
 """Of probabilities and masses."""
 
@@ -105,6 +107,8 @@ class LocalProvider:
     async def aclose(self) -> None:
         """Lets the model go; requests that still wait are cancelled."""
         await self._batcher.aclose()
+        if hasattr(_LIBC, "malloc_trim"):  # glibc: what a thread freed stays the process's otherwise
+            _LIBC.malloc_trim(0)
 
     @property
     def counters(self) -> Counters | None:
