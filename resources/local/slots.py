@@ -192,13 +192,8 @@ class KeyValues:
                 layer.is_initialized = True
         self.reserve(at + 1, n_columns)
         for layer, pair in zip(self.layers, pairs, strict=True):
-            if pair is None or layer.keys is None or layer.values is None:
-                continue
-            n = 0
-            for begin, end in stem.columns:
-                to = slice(n, n + end - begin)
-                layer.keys[at, :, to], layer.values[at, :, to] = (tensor[:, begin:end] for tensor in pair)
-                n = to.stop
+            if pair is not None:
+                _write(layer, slice(at, at + 1), stem, pair)
         self.lengths = np.append(self.lengths, n_columns)
 
     def remove(self, i: int) -> None:
@@ -237,16 +232,24 @@ def gathered(stems: Sequence[Stem | None], n_new: int, scratch: Scratch) -> KeyV
         layer.keys, layer.values = (scratch.take((place, i), like[i], len(stems), columns) for i in range(2))
         layer.is_initialized = True
         for stem, rows in runs:
-            n = 0
-            if stem is not None and (pair := stem.at(place)) is not None:
-                for begin, end in stem.columns:
-                    to = slice(n, n + end - begin)
-                    layer.keys[rows, :, to], layer.values[rows, :, to] = (tensor[:, begin:end] for tensor in pair)
-                    n = to.stop
+            pair = None if stem is None else stem.at(place)
+            n = 0 if stem is None or pair is None else _write(layer, rows, stem, pair)
             # unwritten columns get weight 0, and 0 times whatever memory held may be NaN
             layer.keys[rows, :, n:] = 0.0
             layer.values[rows, :, n:] = 0.0
     return new
+
+
+def _write(layer: SlotLayer, rows: slice, stem: Stem, pair: tuple[torch.Tensor, torch.Tensor]) -> int:
+    """Copies a stem, of which `pair` is this layer, to the first columns of some rows; how many columns it takes."""
+    assert layer.keys is not None
+    assert layer.values is not None
+    n = 0
+    for begin, end in stem.columns:
+        to = slice(n, n + end - begin)
+        layer.keys[rows, :, to], layer.values[rows, :, to] = (tensor[:, begin:end] for tensor in pair)
+        n = to.stop
+    return n
 
 
 def _runs(stems: Sequence[Stem | None]) -> Iterator[tuple[Stem | None, slice]]:

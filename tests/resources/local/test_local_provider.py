@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -251,6 +253,27 @@ def test_cancelled_requests_are_dropped_and_no_thread_stays(provider: LocalProvi
     assert asyncio.run(run()) == asyncio.run(provider.generate(ask("blue ?", max_tokens=30)))
     asyncio.run(provider.aclose())
     assert not [thread for thread in threading.enumerate() if thread.name == "local-model"]
+
+
+def test_a_closed_model_is_gone_at_once(provider: LocalProvider) -> None:
+    """Not at the next full garbage collection: what torch holds brings none about."""
+
+    async def closed() -> weakref.ref[PreTrainedModel]:
+        await choose_all(provider, QUESTIONS, ("yes", "no"))
+        worker = provider._batcher._worker
+        assert worker is not None
+        model = weakref.ref(worker.engine.model)
+        del worker
+        assert model() is not None
+        await provider.aclose()
+        return model
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(closed())() is None
+    finally:
+        gc.enable()
 
 
 def test_closing_cancels_what_waits(provider: LocalProvider) -> None:
