@@ -154,23 +154,14 @@ def matrix(directory: Path, personas: int, statements: int, sample: int) -> None
 def decoding(directory: Path, n: int, rows: int, median: int, bytes_a_second: float) -> None:
     """Tokens a second of both ways, and of a card that only reads weights, keys and values."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     asked = conversations(n, median)
-    provider = provider_of(directory, max_rows=rows)
-
-    async def ours() -> tuple[float, int]:
-        await asyncio.gather(*(provider.generate(request) for request in asked[:8]))
-        start = time.perf_counter()
-        replies = await asyncio.gather(*(provider.generate(request) for request in asked))
-        seconds = time.perf_counter() - start
-        await provider.aclose()
-        return seconds, sum(reply.usage.output_tokens for reply in replies)
-
-    seconds, tokens = asyncio.run(ours())
+    seconds, tokens = asyncio.run(decoded(provider_of(directory, max_rows=rows), asked))
     print(f"decoding: {n} conversations, {rows} rows at once, {tokens} tokens", flush=True)
     print(f"  ours               {seconds:6.2f} s  {tokens / seconds:8.0f} tokens/s", flush=True)
 
+    torch.backends.cuda.enable_cudnn_sdp(True)  # as it is where nobody loads a model of ours
     tokenizer = AutoTokenizer.from_pretrained(directory)
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.bfloat16).to(DEVICE).eval()
     chats = [[{"role": m.role, "content": m.content} for m in request.messages] for request in asked]
@@ -178,27 +169,7 @@ def decoding(directory: Path, n: int, rows: int, median: int, bytes_a_second: fl
         tokenizer(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))["input_ids"]
         for chat in chats
     ]
-    config = GenerationConfig(do_sample=True, top_k=0, temperature=1.0, eos_token_id=-1, pad_token_id=2)
-
-    def theirs(some: list[int], manager: Any) -> int:
-        for i in some:
-            manager.add_request(prompts[i], max_new_tokens=asked[i].sampling.max_tokens)
-        made = 0
-        done = 0
-        while done < len(some):
-            result = manager.get_result(timeout=1)
-            if result is None and not manager.is_running():
-                raise RuntimeError("transformers' continuous batching ended before its requests")
-            if result is not None and result.is_finished():
-                done += 1
-                made += len(result.generated_tokens)
-        return made
-
-    with model.continuous_batching_context_manager(generation_config=config, block=True, timeout=5) as manager:
-        theirs(list(range(8)), manager)
-        start = time.perf_counter()
-        made = theirs(list(range(n)), manager)
-        their_seconds = time.perf_counter() - start
+    their_seconds, made = continuously(model, prompts, [request.sampling.max_tokens for request in asked])
     print(
         f"  transformers' own  {their_seconds:6.2f} s  {made / their_seconds:8.0f} tokens/s, "
         f"ours is {tokens / seconds / (made / their_seconds):.2f}x",
@@ -210,9 +181,43 @@ def decoding(directory: Path, n: int, rows: int, median: int, bytes_a_second: fl
         request.sampling.max_tokens * (len(prompt) + request.sampling.max_tokens / 2)
         for request, prompt in zip(asked, prompts, strict=True)
     )
-    weights = 2 * model.num_parameters()
-    bound = (weights * tokens / rows + kv * seen) / bytes_a_second
+    bound = (2 * model.num_parameters() * tokens / rows + kv * seen) / bytes_a_second
     print(f"  memory bandwidth   {bound:6.2f} s  {tokens / bound:8.0f} tokens/s with all {rows} rows in use")
+
+
+async def decoded(provider: LocalProvider, asked: list[Request]) -> tuple[float, int]:
+    """(seconds, tokens) of all replies, after some that load the model."""
+    await asyncio.gather(*(provider.generate(request) for request in asked[:8]))
+    start = time.perf_counter()
+    replies = await asyncio.gather(*(provider.generate(request) for request in asked))
+    seconds = time.perf_counter() - start
+    await provider.aclose()
+    return seconds, sum(reply.usage.output_tokens for reply in replies)
+
+
+def continuously(model: Any, prompts: list[list[int]], wanted: list[int]) -> tuple[float, int]:
+    """The same by transformers' continuous batching, after some that warm it up."""
+    from transformers import GenerationConfig
+
+    config = GenerationConfig(do_sample=True, top_k=0, temperature=1.0, eos_token_id=-1, pad_token_id=2)
+
+    def made(n: int, manager: Any) -> int:
+        for prompt, tokens in zip(prompts[:n], wanted[:n], strict=True):
+            manager.add_request(prompt, max_new_tokens=tokens)
+        lengths: list[int] = []
+        while len(lengths) < n:
+            result = manager.get_result(timeout=1)
+            if result is None and not manager.is_running():
+                raise RuntimeError("transformers' continuous batching ended before its requests")
+            if result is not None and result.is_finished():
+                lengths.append(len(result.generated_tokens))
+        return sum(lengths)
+
+    with model.continuous_batching_context_manager(generation_config=config, block=True, timeout=5) as manager:
+        made(8, manager)
+        start = time.perf_counter()
+        tokens = made(len(prompts), manager)
+        return time.perf_counter() - start, tokens
 
 
 def steering(directory: Path, n: int) -> None:
