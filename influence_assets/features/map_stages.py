@@ -99,7 +99,8 @@ def _text_latents(step: Step, rows: Sequence[ActivationRow], sae: Sae) -> Floats
     acts = read_activations(step.project.root / found[0].path)
     means = []
     for start, end in zip(acts.offsets[:-1], acts.offsets[1:], strict=True):
-        means.append(sae.encode(torch.from_numpy(acts.acts_N_D[start:end])).mean(dim=0).float().cpu().numpy())
+        acts_S_D = torch.from_numpy(acts.acts_N_D[start:end]).to(sae.decoder_F_D.device)
+        means.append(sae.encode(acts_S_D).mean(dim=0).float().cpu().numpy())
     return np.stack(means)
 
 

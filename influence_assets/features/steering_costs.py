@@ -66,7 +66,7 @@ def surprise(opened: OpenModel, prompts: Sequence[Sequence[int]], replies: Seque
             continue
         ids = torch.tensor([[*prompt, *own]], device=opened.device)
         logits = opened.model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
-        logp = torch.log_softmax(logits.double(), dim=-1)[torch.arange(len(own)), ids[0, len(prompt) :]]
+        logp = torch.log_softmax(logits.double(), dim=-1).gather(1, ids[0, len(prompt) :, None])
         nats, tokens = nats - float(logp.sum()), tokens + len(own)
     return nats / tokens if tokens else float("nan")
 

@@ -51,9 +51,9 @@ def load(directory: Path, entry: ModelEntry, *, allow_pickle: bool = False) -> L
     with _ONE_AT_A_TIME, _quiet():
         tokenizer, model, report = _from_files(directory, dtype, allow_pickle)
     _refuse_misfits(directory, report)
-    if device.type == "cuda":
-        # cuDNN's attention makes a plan for every new shape, 2.5 ms each, and every step of decoding has a new one.
-        torch.backends.cuda.enable_cudnn_sdp(False)
+    # On a GPU cuDNN's attention makes a plan for every new shape, 2.5 ms and more, and every step of decoding and of
+    # training has a new one.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     model.to(device)
     model.train(False).requires_grad_(False)
     if "OMP_NUM_THREADS" not in os.environ and model.num_parameters() < _SMALL and device.type == "cpu":

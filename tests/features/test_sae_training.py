@@ -19,6 +19,7 @@ from influence_assets.features.sae_text import chat_tokens, padded_batches
 from influence_assets.features.sae_training import train_sae
 from resources.errors import InputError
 from resources.registry import SaeSource
+from tests.devices import needs_gpu
 from tests.features.sae_cases import WIDTH, tiny_chats, tiny_gpt2, tiny_job, tiny_model
 from tests.forked import CHECKOUT, interpreter
 from tests.scale import scaled
@@ -93,6 +94,21 @@ def test_each_architecture_learns_repeatably_and_loads_in_sae_lens(
     assert torch.equal(ours.decode(latents_N_F), theirs.decode(latents_N_F))
     assert torch.equal(ours.decoder_F_D, theirs.W_dec)
     torch.testing.assert_close(ours.decoder_F_D.norm(dim=1), torch.ones(24))
+
+
+@needs_gpu
+@pytest.mark.parametrize("architecture", Architecture)
+def test_a_gpu_trains_as_good_an_sae(tmp_path: Path, architecture: Architecture) -> None:
+    settings = {"architecture": architecture, "tokens": 6400, **SPARSE[architecture]}
+    ends = []
+    for device in ("cpu", "cuda"):
+        model = tiny_model().to(device)
+        done = train_sae(model, tiny_job(tmp_path / device, **settings))
+        ends.append([(point.unexplained, point.l0) for point in done.log.losses])
+        assert load_sae(SaeSource(directory=str(done.directory)), tmp_path, model).decoder_F_D.device.type == device
+    on_cpu, on_gpu = (torch.tensor(end) for end in ends)
+    torch.testing.assert_close(on_gpu[0], on_cpu[0], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(on_gpu[-20:].mean(dim=0), on_cpu[-20:].mean(dim=0), rtol=0.1, atol=0.02)
 
 
 def test_another_architecture_trains_and_loads_in_sae_lens(tmp_path: Path) -> None:

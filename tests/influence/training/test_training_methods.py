@@ -16,6 +16,7 @@ from influence_assets.influence.training.spans import MASKED, Reply, Spans
 from influence_assets.influence.training.trainer import Example, Method, TrainingJob, TrainingSettings
 from resources.content import sha256_of_files
 from resources.errors import InfluenceError, InputError
+from tests.devices import needs_gpu
 from tests.influence.training import chats
 from tests.influence.training.conftest import a_job, conversations
 
@@ -107,6 +108,21 @@ def test_training_makes_the_learned_reply_likely(base: Path, tmp_path: Path) -> 
     before, after = (log_probability(base, a, list(reply.prompt), list(reply.completion)) for a in (None, adapter))
     assert before < -20
     assert after > -8  # as likely as this model's small output layer can make it
+
+
+@needs_gpu
+@pytest.mark.parametrize("method", Method)
+def test_a_gpu_trains_the_adapter_that_the_cpu_trains(base: Path, tmp_path: Path, method: Method) -> None:
+    from safetensors.torch import load_file
+
+    found = {}
+    for device, dtype in (("cpu", "float32"), ("cuda", "float32"), ("cuda", "auto")):
+        adapter = trained(a_job(base, tmp_path, method, device=device, dtype=dtype), f"{device} {dtype}")
+        weights = load_file(adapter / "adapter_model.safetensors")
+        found[device, dtype] = torch.cat([weights[name].flatten().double() for name in sorted(weights)])
+    cpu, gpu, bfloat16 = found.values()
+    assert float((gpu - cpu).norm() / cpu.norm()) < 1e-3
+    assert float(torch.cosine_similarity(bfloat16, cpu, dim=0)) > 0.9
 
 
 @pytest.mark.parametrize("method", [Method.KTO, Method.DPO])
