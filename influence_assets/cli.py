@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,11 @@ from influence_assets.interrupts import Interrupted, noticed, until_interrupted
 from resources.errors import BudgetError, InfluenceError, InputError, printable_lines
 
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+
+
+def _two() -> int:
+    """How many assets the demo makes at once: each takes a core and a gigabyte."""
+    return min(2, len(os.sched_getaffinity(0)))
 
 
 class Group(click.Group):
@@ -61,7 +67,8 @@ def main() -> None:
 
 
 @main.command()
-def demo() -> None:
+@click.option("--jobs", type=click.IntRange(1, 64), default=_two, show_default="2 or the cores", help="Assets at once.")
+def demo(jobs: int) -> None:
     """Run the study on the embedded organism.
 
     Prints what came out, with intervals, and what to look at next.
@@ -72,7 +79,7 @@ def demo() -> None:
     with busy("reading the study"):
         from influence_assets.demo import run_demo
 
-    sys.exit(run_demo(open_project(), console))
+    sys.exit(run_demo(open_project(), console, jobs=jobs))
 
 
 @main.command()
@@ -81,7 +88,7 @@ def demo() -> None:
 @click.option("--framework", "frameworks", multiple=True, help="Frameworks; those of the study when absent.")
 @click.option("--family", "families", multiple=True, help="Environment families; those of the study when absent.")
 @click.option("--force", is_flag=True, help="Compute partitions anew even where nothing changed.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Partitions at once.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Partitions or assets at once.")
 def run(
     selection: str,
     models: tuple[str, ...],
@@ -103,6 +110,7 @@ def run(
     influence run steerability_metrics --model mini  one asset of one model
     influence run '+key:"steerability/steerability_matrix"'   with all upstream of it
     influence run --jobs 8                           eight partitions at once, each in a process of its own
+    influence run --model mini --jobs 2              two assets at once that do not stand on each other
     """
     project = open_project()
     for name in models:

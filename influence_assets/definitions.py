@@ -11,6 +11,7 @@ import dagster as dg
 from influence_assets import automation, schedules, sources, watching
 from influence_assets.partitions import PROJECT
 from influence_assets.project import ProjectResource
+from influence_assets.step_pool import steps_executor
 
 FAMILIES = ("personas", "influence", "features", "steerability", "joint")
 """In the order of the graph: the assets of a family may read what those before it write."""
@@ -35,11 +36,11 @@ def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
 
 
 def _executor() -> dg.ExecutorDefinition:
-    if PROJECT.study.executor.kind == "in_process":
-        return dg.in_process_executor
-    from influence_assets.ray_steps import ray_executor
+    if PROJECT.study.executor.kind == "ray":
+        from influence_assets.ray_steps import ray_executor
 
-    return ray_executor(PROJECT)
+        return ray_executor(PROJECT)
+    return steps_executor(PROJECT.study.executor.at_once)
 
 
 defs = build_defs()

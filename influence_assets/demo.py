@@ -24,14 +24,15 @@ MODEL = "organism"
 _SQL = Path(__file__).with_name("sql")
 
 
-def run_demo(project: Project, console: Console) -> int:
-    """Materialize every asset for the organism with progress bars, then print the summary; returns the exit code."""
+def run_demo(project: Project, console: Console, *, jobs: int) -> int:
+    """Materialize every asset for the organism with progress bars, `jobs` at once, then print the summary; returns the
+    exit code."""
     started = time.monotonic()
     frameworks, families = project.study.personas.frameworks, project.study.influence.families
     keys = runs.select(defs, "*")
     todo = runs.parts(keys, models=[MODEL], frameworks=frameworks, families=families)
     console.print(Text(f"Study {project.study.name!r}: {', '.join(frameworks)} on the model {MODEL}", style="bold"))
-    outcomes = list(until_interrupted(runs.run(project, defs, todo, console), len(todo)))
+    outcomes = list(until_interrupted(runs.run(project, defs, todo, console, jobs=jobs), len(todo)))
     for outcome in outcomes:
         state = Text(printable_lines(outcome.error), style="red") if outcome.error else Text("done", style="green")
         console.print(Text(f"  {outcome.part.partition}: {len(outcome.part.assets)} assets: ") + state)

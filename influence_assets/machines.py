@@ -95,9 +95,11 @@ class StepResources(_Part):
 
 
 class ExecutorSettings(_Part):
-    """Who runs the steps: the run's own process, or a Ray cluster, each step as a job of its own."""
+    """Who runs the steps: the run's own process, `workers` processes of this machine that stay for the run, or a Ray
+    cluster, each step as a job of its own."""
 
-    kind: Literal["in_process", "ray"] = "in_process"
+    kind: Literal["in_process", "processes", "ray"] = "in_process"
+    workers: int = Field(default=2, ge=1, le=64, description="steps at once, for kind: processes")
     address: str | None = Field(
         default=None, description="Ray's job server; RAY_ADDRESS, else http://127.0.0.1:8265, when absent"
     )
@@ -105,6 +107,11 @@ class ExecutorSettings(_Part):
     steps: dict[str, StepResources] = Field(
         default_factory=dict, description="what assets ask for, by name or pattern such as checkpoint_*; the first fits"
     )
+
+    @property
+    def at_once(self) -> int:
+        """Steps of one run that are executed at once on this machine."""
+        return self.workers if self.kind == "processes" else 1
 
     def resources_of(self, asset: str) -> StepResources:
         """What the step of this asset asks for: one core where nothing is said."""

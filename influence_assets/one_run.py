@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster._core.code_pointer import ModuleCodePointer
@@ -12,9 +13,10 @@ from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NA
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._utils.interrupts import capture_interrupts
 
+from influence_assets import step_pool
 from resources.errors import BudgetError, InputError
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,15 @@ class Outcome:
     code: int = 0
 
 
-def run_part(definitions: dg.Definitions, instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> Outcome:
-    """One run, by the executor that the study names."""
-    if definitions.executor is not dg.in_process_executor:
-        return _outcome(part, _elsewhere(instance, part, tags))
+def run_part(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str], workers: int = 0
+) -> Outcome:
+    """One run, by the executor that the study names; `workers` steps at once where that is this machine."""
+    if not (isinstance(definitions.executor, dg.ExecutorDefinition) and definitions.executor.name == step_pool.NAME):
+        return _outcome(part, _elsewhere(instance, part, tags, _QUIET))
+    if workers > 1:
+        at_once = {"execution": {"config": {"workers": workers}}}
+        return _outcome(part, _elsewhere(instance, part, tags, _QUIET | at_once))
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         run_config=_QUIET,
         instance=instance,
@@ -50,7 +57,9 @@ def run_part(definitions: dg.Definitions, instance: dg.DagsterInstance, part: Pa
     return _outcome(part, result)
 
 
-def _elsewhere(instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> dg.JobExecutionResult:
+def _elsewhere(
+    instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str], config: Mapping[str, Any]
+) -> dg.JobExecutionResult:
     """One run whose steps other processes execute; they load the project's definitions anew."""
     definitions = ReconstructableRepository(
         ModuleCodePointer("influence_assets.definitions", "defs"),
@@ -62,7 +71,7 @@ def _elsewhere(instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]
         return dg.execute_job(
             definitions.get_reconstructable_job(IMPLICIT_ASSET_JOB_NAME),
             instance=instance,
-            run_config=_QUIET,
+            run_config=config,
             tags={**tags, "dagster/partition": part.partition},
             asset_selection=list(part.assets),
             raise_on_error=False,

@@ -15,7 +15,7 @@ import uuid
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -29,6 +29,7 @@ from influence_assets.progress import terminal_bars
 from influence_assets.project import Project
 from influence_assets.recipes import RECIPES
 from influence_assets.step import FORCE_TAG, SCOPE_TAG
+from influence_assets.step_pool import kept_processes
 from influence_assets.watching import observe_now
 from influence_assets.workers import run_parts
 from resources.errors import InputError
@@ -110,23 +111,25 @@ def run(
     """Materialize part after part, with progress bars; yields each outcome as it is there.
 
     With `jobs`, as many parts of one kind of partition run at a time, each in a process of its own, and outcomes come
-    as parts end. Assets that stand on what failed in an earlier part are left out; the outcome says so, and has no run
-    id when none were left.
+    as parts end; of a part that is alone as many assets that do not stand on each other. Assets that stand on what
+    failed in an earlier part are left out; the outcome says so, and has no run id when none were left.
     """
     home = prepare_home(project)
     # Where their home has changed, rows and replies are brought over now, before steps elsewhere ask for them.
     _ = project.warehouse, project.replies
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
-    with quiet_instance(home) as instance, terminal_bars(console):
+    stages = _stages(todo)
+    workers = _workers(definitions, project, stages, jobs)
+    with quiet_instance(home) as instance, terminal_bars(console), kept_processes(instance, workers):
         observe_now(instance, project)
-        for stage in _stages(todo):
+        for stage in stages:
             kept = {part: replace(part, assets=_left(definitions, part, failed)) for part in stage}
             yield from (Outcome(part, "", _unrun(part), 1) for part, ready in kept.items() if not ready.assets)
             whole = {ready: part for part, ready in kept.items() if ready.assets}
             outcomes: Iterator[Outcome]
-            if jobs == 1:
-                outcomes = (run_part(definitions, instance, part, tags) for part in whole)
+            if jobs == 1 or len(whole) == 1:
+                outcomes = (run_part(definitions, instance, part, tags, workers) for part in whole)
             else:
                 outcomes = run_parts(project.root, list(whole), tags, jobs)
             for outcome in outcomes:
@@ -138,6 +141,18 @@ def run(
 def _stages(todo: Sequence[Part]) -> list[list[Part]]:
     """Parts of one kind of partition together: they do not stand on each other."""
     return [list(group) for _, group in groupby(todo, lambda part: id(RECIPES[part.assets[0]].partitions))]
+
+
+def _workers(definitions: dg.Definitions, project: Project, stages: Sequence[Sequence[Part]], jobs: int) -> int:
+    """How many processes make assets of one part at once; 0 where none has assets that do not stand on each other, or
+    others than this machine's processes run them."""
+    executor, graph = project.study.executor, definitions.resolve_asset_graph()
+    at_once = max(jobs, executor.at_once)
+    if executor.kind == "ray" or at_once == 1:
+        return 0
+    alone = [part for stage in stages if jobs == 1 or len(stage) == 1 for part in stage]
+    chains = (all(above in graph.get(below).parent_keys for above, below in pairwise(part.assets)) for part in alone)
+    return 0 if all(chains) else at_once
 
 
 def _unrun(part: Part, ran: Part | None = None) -> str:

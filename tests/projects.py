@@ -69,8 +69,13 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demonstrated(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """`small_project` after `influence demo`, run once for all processes of pytest. Read it, or work in a copy."""
-    return once(tmp_path_factory, request, "demonstrated", lambda root: run_in(small_project(root), "demo"))
+    """`small_project` after `influence demo`, its assets one after the other, run once for all processes of pytest.
+    Read it, or work in a copy."""
+
+    def make(root: Path) -> object:
+        return run_in(small_project(root), "demo", "--jobs", "1")
+
+    return once(tmp_path_factory, request, "demonstrated", make)
 
 
 def once(

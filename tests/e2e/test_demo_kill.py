@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import forked
@@ -37,8 +38,11 @@ def killed(project: Path, n_landed: int, later_s: float) -> bool:
             assert time.monotonic() < end, (project / "demo.log").read_text()
             time.sleep(0.02)
         time.sleep(later_s)
+        workers = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
         process.kill()
         process.join(30)
+        _, left = psutil.wait_procs(workers, timeout=30)
+        assert left == [], "no step outlives its run"
         return process.exitcode == -signal.SIGKILL
 
 
