@@ -1,4 +1,7 @@
-"""Steps at once: what waits for what, a step that fails, a process that dies, an interrupt (a parent that is killed: e2e/test_demo_kill.py)."""
+"""Steps at once: what waits for what, a step that fails, a process that dies, an interrupt.
+
+That no process outlives a run that is killed is looked at by e2e/test_demo_kill.py.
+"""
 
 from __future__ import annotations
 

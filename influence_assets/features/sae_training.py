@@ -15,6 +15,7 @@ The same job gives the same bits on one machine with the same number of threads 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,6 +222,9 @@ def _finish(trainer: Trainer, job: SaeJob, losses: list[LossPoint]) -> TrainingL
 
     part = _fresh(_checkpoints(job) / "part")
     finished(trainer).save_inference_model(part)
+    # sae-lens writes the fields in another order in every process.
+    config = json.loads((part / CONFIG_FILE).read_text())
+    (part / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True))
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         sync(part / name)
         move(part / name, job.out / name)

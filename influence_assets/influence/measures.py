@@ -40,7 +40,10 @@ def measured(
     stance: pl.DataFrame,
     harms: Harms,
 ) -> pl.DataFrame:
-    """All measures of all iterations; frames as in the tables of those names, of one model. Void values are no rows."""
+    """All measures of all iterations; frames as in the tables of those names, of one model. Void values are no rows.
+
+    Rows come in one order, since the last bit of a mean depends on it.
+    """
     agent = conversations.filter(pl.col("condition") == Condition.AGENT)
     parts = [
         _of_trajectories(trajectories),
@@ -49,7 +52,7 @@ def measured(
         _of_states(agent),
         _of_stance(stance),
     ]
-    return pl.concat([part.select(COLUMNS) for part in parts]).drop_nulls("value")
+    return pl.concat([part.select(COLUMNS) for part in parts]).drop_nulls("value").sort(COLUMNS[:-1])
 
 
 def _of_trajectories(trajectories: pl.DataFrame) -> pl.DataFrame:
@@ -76,7 +79,8 @@ def _per_conversation(judgements: pl.DataFrame) -> pl.DataFrame:
     return (
         judgements.filter(pl.col("purpose") == "evaluation")
         .drop_nulls("share")
-        .group_by("iteration", "conversation_id", "rubric")
+        .sort("iteration", "conversation_id", "rubric", "turn", "judge")
+        .group_by("iteration", "conversation_id", "rubric", maintain_order=True)
         .agg(value=pl.col("share").mean())
     )
 
@@ -105,7 +109,8 @@ def _of_harm(agent: pl.DataFrame, judgements: pl.DataFrame, harms: Harms) -> pl.
     )
     share = pl.when("lowers").then(1 - pl.col("value")).otherwise(pl.col("value"))
     return (
-        found.group_by("iteration", *UNIT, "conversation_id")
+        found.sort("iteration", *UNIT, "conversation_id", "rubric")
+        .group_by("iteration", *UNIT, "conversation_id", maintain_order=True)
         .agg(value=share.mean(), n=pl.len(), n_wanted=pl.col("n_wanted").first())
         .filter(pl.col("n") == pl.col("n_wanted"))
         .with_columns(measure=pl.lit(HARM))

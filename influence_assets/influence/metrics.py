@@ -47,7 +47,7 @@ def metrics_of(measured: pl.DataFrame, *, model: str, draws: int, seed: int) -> 
 def with_base(measured: pl.DataFrame) -> pl.DataFrame:
     """Every value beside that of iteration 0 on the same state, seed and measure (`base`, null where there is none)."""
     base = measured.filter(pl.col("iteration") == 0).select(*UNIT, "measure", base="value")
-    return measured.join(base, on=[*UNIT, "measure"], how="left", nulls_equal=True)
+    return measured.join(base, on=[*UNIT, "measure"], how="left", nulls_equal=True, maintain_order="left")
 
 
 def unit_of(environments: int) -> tuple[str, ...]:
@@ -70,7 +70,8 @@ def _selections(paired: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         return
     ranked = reward.join(several.select(state), on=state, how="semi").sort("value", "conversation_id")
     for chosen, pick in (("best", ranked.group_by(state).last()), ("worst", ranked.group_by(state).first())):
-        yield chosen, paired.join(pick.select("iteration", "conversation_id"), on=["iteration", "conversation_id"])
+        picked = pick.select("iteration", "conversation_id")
+        yield chosen, paired.join(picked, on=["iteration", "conversation_id"], how="semi", maintain_order="left")
 
 
 def _of_split(frame: pl.DataFrame, model: str, split: str, chosen: str, draws: int, seed: int) -> Iterator[Metric]:

@@ -39,7 +39,7 @@ def conversation_values(measured: pl.DataFrame, projections: pl.DataFrame, conve
             subject="direction_id",
             value="projection",
         )
-        .join(agent, on=["iteration", "conversation_id"])
+        .join(agent, on=["iteration", "conversation_id"], maintain_order="left")
     )
     return with_base(pl.concat([talked.select(_COLUMNS), read.select(_COLUMNS)]))
 
@@ -47,4 +47,4 @@ def conversation_values(measured: pl.DataFrame, projections: pl.DataFrame, conve
 def with_base(values: pl.DataFrame) -> pl.DataFrame:
     """Every value beside that of iteration 0 of the same pair; null where there is none."""
     base = values.filter(pl.col("iteration") == 0).select(*PAIR, base="value")
-    return values.join(base, on=list(PAIR), how="left", nulls_equal=True)
+    return values.join(base, on=list(PAIR), how="left", nulls_equal=True, maintain_order="left")

@@ -26,7 +26,7 @@ def moves_with_harm(values: pl.DataFrame, *, model: str, draws: int, seed: int) 
     moved = (
         values.drop_nulls("base")
         .filter(pl.col("iteration") > 0)
-        .group_by("iteration", "measure", "subject", *_STATE)
+        .group_by("iteration", "measure", "subject", *_STATE, maintain_order=True)
         .agg(moved=(pl.col("value") - pl.col("base")).mean())
     )
     harm = moved.filter(pl.col("measure") == Measure.HARM.value).select("iteration", *_STATE, harm="moved")

@@ -90,7 +90,8 @@ def _clusters(part: pl.DataFrame) -> Clusters:
 
 def _root_mean_square(controls: pl.DataFrame) -> float:
     """Of the mean changes along control directions; nan without any."""
-    means = controls.group_by("direction_id").agg(moved=(pl.col("value") - pl.col("base")).mean())["moved"]
+    moved = (pl.col("value") - pl.col("base")).mean()
+    means = controls.group_by("direction_id", maintain_order=True).agg(moved=moved)["moved"]
     return math.sqrt(float((means.to_numpy() ** 2).mean())) if len(means) else math.nan
 
 

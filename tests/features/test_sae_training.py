@@ -83,6 +83,8 @@ def test_each_architecture_learns_repeatably_and_loads_in_sae_lens(
     torch.rand(3)  # the state of torch's own generator is no part of the job
     assert train_sae(model, tiny_job(tmp_path / "b", **settings)).sha256 == first.sha256
     assert train_sae(model, tiny_job(tmp_path / "c", **settings, seed=1)).sha256 != first.sha256
+    config = json.loads((first.directory / "cfg.json").read_text())
+    assert list(config) == sorted(config), "in one order, which sae-lens's own is not from process to process"
 
     theirs = SAE.load_from_disk(first.directory)
     ours = load_sae(SaeSource(directory=str(first.directory)), tmp_path, model)

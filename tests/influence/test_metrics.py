@@ -206,12 +206,17 @@ def test_best_and_worst_are_taken_within_an_initial_state() -> None:
     assert find(rows, "reward", 0, selection="worst").value == pytest.approx((0 + 10) / 2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.floats(-3, 3))
-def test_order_of_rows_changes_nothing(seed: int, shift: float) -> None:
-    frame = measured(*study({0: 5.0, 1: 5.0 + shift}, SHARES, states=2), HARMS)
-    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=seed)
-    first, second = (metrics_of(one, model="m", draws=100, seed=1) for one in (frame, shuffled))
-    for one, two in zip(first, second, strict=True):
-        assert (one.measure, one.iteration, one.user_kind, one.n) == (two.measure, two.iteration, two.user_kind, two.n)
-        assert np.isclose(one.value or 0.0, two.value or 0.0)
+def test_order_of_rows_changes_no_bit(seed: int, shift: float) -> None:
+    """Whoever reruns a study must find the same rows, or all that stands on them is stale."""
+    talks, rated, judged, stance = study({0: 5.0, 1: 5.0 + shift}, SHARES, states=3)
+    odd = pl.int_range(pl.len()).cast(pl.Float64).sin().abs()
+    both = pl.concat([judged.with_columns(share=odd, judge=pl.lit(judge)) for judge in ("j", "k", "l")])
+    frames = talks, rated.with_columns(reward=odd), both, stance
+    shuffled = [frame.sample(fraction=1.0, shuffle=True, seed=seed + i) for i, frame in enumerate(frames)]
+    first, second = (
+        metrics_of(measured(*given, HARMS), model="m", draws=50, seed=1)  # type: ignore[arg-type]
+        for given in (frames, shuffled)
+    )
+    assert first == second
