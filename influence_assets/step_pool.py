@@ -9,7 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -36,6 +37,7 @@ from resources.asking import Progress
 NAME = "steps"
 LOOK_EVERY_S = 0.2
 """How often a run that waits for its steps looks for an interrupt."""
+FRESH_AFTER_S = 2.0
 
 
 def steps_executor(workers: int) -> dg.ExecutorDefinition:
@@ -133,15 +135,13 @@ class StepPool(Executor):
         active: ActiveExecution,
         processes: list[_Process],
     ) -> Iterator[DagsterEvent]:
-        n_busy = sum(bool(process.step_key) for process in processes)
-        steps = active.get_steps_to_execute(limit=self._workers - n_busy)
+        free = self._free(processes)
+        steps = active.get_steps_to_execute(limit=len(free))
         yield from active.concurrency_event_iterator(context)
-        for step in steps:
-            free = next((process for process in processes if not process.step_key), None)
-            if free is None:
-                free = _Process(context.instance.get_ref())
-                processes.append(free)
-            free.give(
+        for step, one in zip(steps, free, strict=False):
+            process = one or _Process(context.instance.get_ref())
+            processes += [process] if one is None else []
+            process.give(
                 Order(
                     step.key,
                     context.reconstructable_job,
@@ -152,6 +152,18 @@ class StepPool(Executor):
                     plan.repository_load_data,
                 )
             )
+
+    def _free(self, processes: Sequence[_Process]) -> list[_Process | None]:
+        """Processes that may have a step now; None stands for one that is yet to be started.
+
+        A process that has had none so far imports what its first step needs, which takes longer than the steps of a
+        study that is run again: it has one only when the others are busy for a while.
+        """
+        free, busy = [one for one in processes if not one.step_key], [one for one in processes if one.step_key]
+        used: list[_Process | None] = [one for one in free if one.used]
+        if used or any(time.monotonic() - one.since < FRESH_AFTER_S for one in busy):
+            return used
+        return [next(iter(free), None)] if len(busy) < self._workers else []
 
     def _come_back(
         self, context: PlanOrchestrationContext, active: ActiveExecution, processes: list[_Process]
@@ -199,7 +211,7 @@ class _Process:
         context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
         self.messages: Connection
         self.messages, theirs = context.Pipe()
-        self.step_key, self.gone = "", False
+        self.step_key, self.since, self.used, self.gone = "", 0.0, False, False
         self._bars: dict[str, Progress] = {}
         self._process: BaseProcess = context.Process(
             target=serve, args=(theirs, instance_ref), kwargs={"bars": bars_drawn()}, daemon=False
@@ -208,7 +220,7 @@ class _Process:
         theirs.close()
 
     def give(self, order: Order) -> None:
-        self.step_key = order.step_key
+        self.step_key, self.since, self.used = order.step_key, time.monotonic(), True
         with suppress(BrokenPipeError, ConnectionResetError):  # it is gone, which `heard` says
             self.messages.send(order)
 

@@ -34,6 +34,7 @@ from influence_assets.progress import handed_on
 from resources.registry import ProviderName
 
 DRAWN_EVERY_S = 0.1
+IDLE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,15 @@ def serve(orders: Connection, instance_ref: InstanceRef, *, bars: bool) -> None:
 
 
 def _get_ready(orders: Connection) -> None:
-    """Import what every step needs, and what local models need while nothing else is to do."""
+    """Import what every step needs; and, when there is nothing to do for a while, what local models need. A study that
+    is run again has work at once, and mostly none for them."""
     import influence_assets.definitions  # noqa: F401
     from influence_assets.partitions import PROJECT
 
-    heavy = ("torch", "resources.local.provider", "transformers.models.auto.modeling_auto")
-    for name in heavy if any(entry.provider is ProviderName.LOCAL for entry in PROJECT.registry.models) else ():
-        if not orders.poll():
-            importlib.import_module(name)
+    if not any(entry.provider is ProviderName.LOCAL for entry in PROJECT.registry.models) or orders.poll(IDLE_S):
+        return
+    for name in ("torch", "resources.local.provider", "transformers.models.auto.modeling_auto"):
+        importlib.import_module(name)
 
 
 def _executed(order: Order, instance: DagsterInstance) -> Ended:
