@@ -128,7 +128,7 @@ def _model(project: Project, entry: ModelEntry) -> Finding:
         return Finding(True, f"model {entry.name}: key in {variable}")
     if entry.base_url and not entry.api_key_env:
         return Finding(True, f"model {entry.name}: {entry.base_url} without a key")
-    fix = f"export {variable}=..., or name the variable that holds the key as api_key_env"
+    fix = f"export {variable}=..., or name the variable that holds the key as api_key_env in data/models.yaml"
     return Finding(False, f"model {entry.name}: the environment has no {variable}; {fix}")
 
 

@@ -19,7 +19,7 @@ def examine_machines(project: Project) -> Iterator[tuple[bool, str]]:
         yield _look("replies in Postgres", lambda: _replies(project))
     if study.records.kind != "sqlite":
         yield _look("Dagster's records in Postgres", lambda: _records(project))
-    if study.executor.kind != "in_process":
+    if study.executor.kind == "ray":
         yield _look("steps on Ray", lambda: _cluster(project))
         if study.records.kind == "sqlite":
             yield (

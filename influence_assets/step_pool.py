@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -38,6 +39,21 @@ NAME = "steps"
 LOOK_EVERY_S = 0.2
 """How often a run that waits for its steps looks for an interrupt."""
 FRESH_AFTER_S = 2.0
+
+ALIKE = "influence/asks_alike"
+"""Steps with the same value of this tag have questions in common, which two processes would both pay for."""
+_ASK_ALIKE = {
+    "rejudgements_*": "the judge about turns",
+    "persona_responses": "the untouched model about traits",
+    "steering_sweep": "the untouched model about traits",
+    "checkpoint_probes_0": "the untouched model about traits",
+}
+
+
+def alike_tags(asset: str) -> dict[str, str]:
+    """The tag of an asset's step that keeps it from running beside others that ask what it asks."""
+    found = [value for pattern, value in _ASK_ALIKE.items() if fnmatchcase(asset, pattern)]
+    return {ALIKE: found[0]} if found else {}
 
 
 def steps_executor(workers: int) -> dg.ExecutorDefinition:
@@ -92,6 +108,7 @@ class StepPool(Executor):
             self.retries,
             sort_key_fn=lambda step: -heights[step.key],
             max_concurrent=self._workers,
+            tag_concurrency_limits=[{"key": ALIKE, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}],
             instance_concurrency_context=slots,
         )
         try:
@@ -135,6 +152,7 @@ class StepPool(Executor):
         active: ActiveExecution,
         processes: list[_Process],
     ) -> Iterator[DagsterEvent]:
+        processes[:] = [one for one in processes if one.step_key or one.is_alive()]
         free = self._free(processes)
         steps = active.get_steps_to_execute(limit=len(free))
         yield from active.concurrency_event_iterator(context)
@@ -223,6 +241,9 @@ class _Process:
         self.step_key, self.since, self.used = order.step_key, time.monotonic(), True
         with suppress(BrokenPipeError, ConnectionResetError):  # it is gone, which `heard` says
             self.messages.send(order)
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
 
     def heard(self) -> Ended | None:
         """The end of the step, if that is what was said; a process that is gone ends it with an error."""

@@ -26,6 +26,7 @@ from influence_assets.project import ProjectResource
 from influence_assets.recipes import WRITERS, Asks, Files, Recipe, remember
 from influence_assets.slices import Slice, sliced
 from influence_assets.step import Step
+from influence_assets.step_pool import alike_tags
 from resources.tables import Table
 
 Frames = Mapping[Table, pl.DataFrame]
@@ -85,7 +86,7 @@ def landed(
             code_version=version,
             automation_condition=automation.condition(recipe, PROJECT.study.automation),
             kinds={"duckdb", "parquet", *kinds},
-            op_tags=step_tags(PROJECT.study.executor, key.path[-1]),
+            op_tags=step_tags(PROJECT.study.executor, key.path[-1]) | alike_tags(key.path[-1]),
             owners=["team:influence-assets"],
             metadata=landing.table_metadata([one.table for one in recipe.writes]),
             check_specs=[

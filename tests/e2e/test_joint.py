@@ -6,11 +6,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 
+from influence_assets.definitions import defs
 from influence_assets.estimate import estimate_assets
 from influence_assets.project import Project
+from influence_assets.step_pool import alike_tags
 from tests.e2e.influence_projects import again, asked, influence, landed, reused, rows, seen, write_yaml
 
 SELECTION = '+key:"joint/drift" or +key:"joint/checkpoint_profile"'
@@ -52,6 +55,22 @@ def test_a_trained_checkpoint_has_the_measures_of_the_untouched_one(ran: Path) -
     kinds = {kind for measure, _, kind in by_iteration[0] if measure == "harm"}
     assert kinds == {"all", "ordinary", "vulnerable"}
     assert seen(ran, "expert", "checkpoint_profile").checks == {"iterations_have_the_same_measures": True}
+
+
+def test_assets_that_ask_alike_stand_on_each_other_or_are_kept_apart(ran: Path) -> None:
+    """Two processes that ask the same at once would both pay for it."""
+    shared = rows(
+        ran,
+        """SELECT DISTINCT a.asset, b.asset FROM ledger.requests a JOIN ledger.requests b USING (request_id)
+           WHERE a.asset < b.asset""",
+    )
+    assert ("checkpoint_probes_0", "persona_responses") in shared
+    graph = defs.resolve_asset_graph()
+    keys = {key.path[-1]: key for key in graph.materializable_asset_keys}
+    above = {name: dg.AssetSelection.assets(key).upstream().resolve(graph) for name, key in keys.items()}
+    for one, two in shared:
+        apart = alike_tags(one) == alike_tags(two) != {}
+        assert keys[one] in above[two] or keys[two] in above[one] or apart, (one, two)
 
 
 def test_drift_is_the_difference_of_the_profile(ran: Path) -> None:
