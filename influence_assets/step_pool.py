@@ -74,9 +74,9 @@ _KEPT: list[_Process] = []
 
 @contextmanager
 def kept_processes(instance: dg.DagsterInstance, workers: int) -> Iterator[None]:
-    """Within this block `workers` processes get ready for the first run that has work for them, and each run leaves its
-    own to the next."""
-    _KEPT.extend(_Process(instance.get_ref()) for _ in range(workers))
+    """Within this block two of `workers` processes get ready for the first run that has work for them (more are started
+    when there is work for more), and each run leaves its own to the next."""
+    _KEPT.extend(_Process(instance.get_ref()) for _ in range(min(workers, 2)))
     try:
         yield
     finally:
