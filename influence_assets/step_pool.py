@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -42,18 +42,15 @@ FRESH_AFTER_S = 2.0
 
 ALIKE = "influence/asks_alike"
 """Steps with the same value of this tag have questions in common, which two processes would both pay for."""
-_ASK_ALIKE = {
-    "rejudgements_*": "the judge about turns",
-    "persona_responses": "the untouched model about traits",
-    "steering_sweep": "the untouched model about traits",
-    "checkpoint_probes_0": "the untouched model about traits",
-}
+_ABOUT_TRAITS = re.compile(r"(?:persona_responses|steering_sweep|checkpoint_probes)(?:_(\d+))?")
 
 
 def alike_tags(asset: str) -> dict[str, str]:
     """The tag of an asset's step that keeps it from running beside others that ask what it asks."""
-    found = [value for pattern, value in _ASK_ALIKE.items() if fnmatchcase(asset, pattern)]
-    return {ALIKE: found[0]} if found else {}
+    if asset.startswith("rejudgements_"):
+        return {ALIKE: "judges about turns"}
+    found = _ABOUT_TRAITS.fullmatch(asset)
+    return {ALIKE: f"the model of iteration {found[1] or 0} about traits"} if found else {}
 
 
 def steps_executor(workers: int) -> dg.ExecutorDefinition:
