@@ -25,7 +25,7 @@ _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirect
 
 def _two() -> int:
     """How many assets the demo makes at once: each takes a core and a gigabyte."""
-    return min(2, len(os.sched_getaffinity(0)))
+    return min(2, os.cpu_count() or 1)
 
 
 class Group(click.Group):

@@ -39,6 +39,7 @@ NAME = "steps"
 LOOK_EVERY_S = 0.2
 """How often a run that waits for its steps looks for an interrupt."""
 FRESH_AFTER_S = 2.0
+"""How long all others must have been busy before a process that has done nothing yet gets a step."""
 
 ALIKE = "influence/asks_alike"
 """Steps with the same value of this tag have questions in common, which two processes would both pay for."""

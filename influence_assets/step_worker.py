@@ -35,6 +35,7 @@ from resources.registry import ProviderName
 
 DRAWN_EVERY_S = 0.1
 IDLE_S = 10.0
+"""How long nothing must come before heavy libraries are imported ahead of need."""
 
 
 @dataclass(frozen=True)
