@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from resources.messages import Message, Request, Role
+from resources.models import Settings
 from tests.servers.asking import layer, registry
 from tests.servers.prefix_cache import PrefixCache
 from tests.servers.scripted import Answer, Asked, Script, ScriptedServer, openai_text
@@ -46,7 +47,8 @@ def share(start: Start, folder: Path, requests: Sequence[Request], *, concurrenc
     server = start(cache)
 
     async def main() -> None:
-        async with layer(registry(server.url, max_concurrency=concurrency), folder) as models:
+        # With the patience that users have: each question is counted, and none may be tried again on a busy machine.
+        async with layer(registry(server.url, max_concurrency=concurrency), folder, settings=Settings()) as models:
             if together:
                 replies = await models.choose_many(requests, OPTIONS)
             else:
