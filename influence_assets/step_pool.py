@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -43,15 +42,11 @@ FRESH_AFTER_S = 2.0
 
 ALIKE = "influence/asks_alike"
 """Steps with the same value of this tag have questions in common, which two processes would both pay for."""
-_ABOUT_TRAITS = re.compile(r"(?:persona_responses|steering_sweep|checkpoint_probes)(?:_(\d+))?")
 
 
-def alike_tags(asset: str) -> dict[str, str]:
-    """The tag of an asset's step that keeps it from running beside others that ask what it asks."""
-    if asset.startswith("rejudgements_"):
-        return {ALIKE: "judges about turns"}
-    found = _ABOUT_TRAITS.fullmatch(asset)
-    return {ALIKE: f"the model of iteration {found[1] or 0} about traits"} if found else {}
+def alike_tags(questions: str) -> dict[str, str]:
+    """The tag of a step that keeps it from running beside others that ask the same `questions`; none where empty."""
+    return {ALIKE: questions} if questions else {}
 
 
 def steps_executor(workers: int) -> dg.ExecutorDefinition:
@@ -128,12 +123,14 @@ class StepPool(Executor):
     ) -> Iterator[DagsterEvent]:
         stopping = False
         while any(process.step_key for process in processes) or not (stopping or active.is_complete):
-            if active.check_for_interrupts() and not stopping:
-                stopping = True
-                active.mark_interrupted()
+            if active.check_for_interrupts():
                 busy = [process for process in processes if process.step_key]
-                data = EngineEventData.interrupted([process.step_key for process in busy])
-                yield DagsterEvent.engine_event(context, "Interrupted: the steps under way end.", data)
+                if not stopping:
+                    stopping = True
+                    active.mark_interrupted()
+                    data = EngineEventData.interrupted([process.step_key for process in busy])
+                    yield DagsterEvent.engine_event(context, "Interrupted: the steps under way end.", data)
+                # Each Ctrl-C goes on to them, as it would reach a step in this process: some end at the second.
                 for process in busy:
                     process.interrupt()
             if not stopping:

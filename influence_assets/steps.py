@@ -53,6 +53,7 @@ def landed(
     name: str = "",
     family: str = "",
     asks: Asks | None = None,
+    asks_alike: str = "",
     files: Files | None = None,
     entry_fields: Sequence[str] = (),
     show: Show | None = None,
@@ -65,9 +66,10 @@ def landed(
 
     `asks` names the models whose answers the rows depend on, `files` what is read beside tables and settings, and
     `entry_fields` the fields of the model's own entry in `data/models.yaml` that the rows depend on; the asset's
-    sources follow from these. `show` makes metadata and plots from the landed rows; `check` gives one result per name
-    in `checks` and `blocking` (a failed blocking check stops what is downstream). `name` is the asset's, when it is not
-    the function's, and `family` the first part of its key, when it is not the group.
+    sources follow from these. Assets with the same `asks_alike` have questions in common: side by side they would pay
+    for those twice, so they are made one after the other. `show` makes metadata and plots from the landed rows; `check`
+    gives one result per name in `checks` and `blocking` (a failed blocking check stops what is downstream). `name` is
+    the asset's, when it is not the function's, and `family` the first part of its key, when it is not the group.
     """
     recipe = Recipe(
         partitions, tuple(map(sliced, reads)), tuple(map(sliced, writes)), version, asks, files, tuple(entry_fields)
@@ -86,7 +88,7 @@ def landed(
             code_version=version,
             automation_condition=automation.condition(recipe, PROJECT.study.automation),
             kinds={"duckdb", "parquet", *kinds},
-            op_tags=step_tags(PROJECT.study.executor, key.path[-1]) | alike_tags(key.path[-1]),
+            op_tags=step_tags(PROJECT.study.executor, key.path[-1]) | alike_tags(asks_alike),
             owners=["team:influence-assets"],
             metadata=landing.table_metadata([one.table for one in recipe.writes]),
             check_specs=[
@@ -103,6 +105,11 @@ def landed(
         return asset
 
     return wrap
+
+
+def about_traits(iteration: int) -> str:
+    """`asks_alike` of the families that ask a checkpoint what persona it is and where it stands on traits."""
+    return f"the model of iteration {iteration} about traits"
 
 
 def _dependencies(reads: Sequence[Slice], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetDep]:

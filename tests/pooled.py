@@ -65,7 +65,12 @@ def alone() -> None:
     if (FOLDER / "fail").exists():
         raise ValueError("as it was told")
     if (FOLDER / "wait").exists():
-        time.sleep(PATIENCE_S)
+        try:
+            time.sleep(PATIENCE_S)
+        finally:
+            if (FOLDER / "linger").exists():
+                begin("lingering")
+                time.sleep(PATIENCE_S)
 
 
 @dg.asset(deps=[alone])

@@ -70,13 +70,17 @@ def test_a_failure_and_a_death_cost_what_stands_on_them(project: Path) -> None:
     assert len(processes) <= 3, "two at once, and one in place of the one that was killed"
 
 
+def await_file(process: subprocess.Popen[str], path: Path) -> None:
+    end = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"{path.name} never came"
+        time.sleep(0.02)
+
+
 def workers(process: subprocess.Popen[str], folder: Path) -> list[psutil.Process]:
     """The processes of the pool, when `alone` has begun."""
-    end = time.monotonic() + 120
-    while not (folder / "alone").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    await_file(process, folder / "alone")
     return [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
 
 
@@ -93,3 +97,16 @@ def test_ctrl_c_reaches_the_steps_under_way_once(project: Path) -> None:
     assert not result["success"]
     assert "Interrupted" in result["failed"]["alone"]
     assert not (folder / "after_alone").exists()
+
+
+def test_a_second_ctrl_c_ends_a_step_that_takes_its_time_to_end(project: Path) -> None:
+    with running(project, "wait", "linger") as (process, folder):
+        workers(process, folder)
+        os.killpg(process.pid, signal.SIGINT)
+        await_file(process, folder / "lingering")
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    result = json.loads((project / "result.json").read_text())
+    assert "Interrupted" in result["failed"]["alone"]

@@ -28,7 +28,7 @@ from influence_assets.personas import tables as personas
 from influence_assets.slices import Slice, at
 from influence_assets.standing import Standing
 from influence_assets.step import Step
-from influence_assets.steps import Frames, landed
+from influence_assets.steps import Frames, about_traits, landed
 from influence_assets.versions import code_version
 from resources.messages import Role
 
@@ -261,6 +261,7 @@ def _sweep(k: int) -> dg.AssetsDefinition:
         writes=[at(table, iteration=k) for table in (tables.STEERING, tables.DOSE_RESPONSE, tables.TRAIT_ANSWERS)],
         version=_version("keep", "side_effects", "iterations"),
         asks=lambda step: [step.partition],
+        asks_alike=about_traits(k),
         files=_files,
         show=lambda step: show.steering(step, k),
         check=lambda step: show.steering_checks(step, k),

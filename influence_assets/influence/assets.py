@@ -201,6 +201,7 @@ def _rejudgements(k: int) -> dg.AssetsDefinition:
         writes=[at(tables.JUDGEMENTS, iteration=k, purpose="evaluation")],
         version=_JUDGE_VERSION,
         asks=lambda step: evaluation_judges(step.study),
+        asks_alike="judges about turns",
         files=lambda step: judge_files(step.project.data),
         show=show.rejudged,
         check=show.rejudged_checks,

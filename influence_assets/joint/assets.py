@@ -15,7 +15,7 @@ from influence_assets.partitions import MODELS, PROJECT
 from influence_assets.personas import tables as personas
 from influence_assets.slices import Slice, at
 from influence_assets.step import Step
-from influence_assets.steps import Frames, landed
+from influence_assets.steps import Frames, about_traits, landed
 from influence_assets.versions import code_version
 from resources.tables import Table
 
@@ -69,6 +69,7 @@ def _probes(k: int) -> dg.AssetsDefinition:
         writes=[at(table, iteration=k) for table in _PROBES],
         version=_PROBE_VERSION,
         asks=lambda step: [step.partition],
+        asks_alike=about_traits(k),
         files=probe_stages.probe_files,
         show=lambda step: show.probes(step, k),
         check=lambda step: show.probe_checks(step, k),

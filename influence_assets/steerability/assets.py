@@ -15,7 +15,7 @@ from influence_assets.steerability.scores import score_tables
 from influence_assets.steerability.splits import steering_sets as split_rows
 from influence_assets.steerability.study_design import directions_of, measurement, people_of
 from influence_assets.step import Step
-from influence_assets.steps import Frames, landed
+from influence_assets.steps import Frames, about_traits, landed
 from influence_assets.versions import code_version
 
 # Steering from inside stands on the features family; other studies run without it.
@@ -69,6 +69,7 @@ def steering_sets(step: Step) -> Frames:
     writes=[tables.RESPONSES],
     version=_VERSION,
     asks=lambda step: [step.partition],
+    asks_alike=about_traits(0),
     show=show.responses,
     check=show.response_checks,
     checks=show.RESPONSE_CHECKS,

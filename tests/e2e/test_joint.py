@@ -13,7 +13,7 @@ import yaml
 from influence_assets.definitions import defs
 from influence_assets.estimate import estimate_assets
 from influence_assets.project import Project
-from influence_assets.step_pool import alike_tags
+from influence_assets.step_pool import ALIKE
 from tests.e2e.influence_projects import again, asked, influence, landed, reused, rows, seen, write_yaml
 
 SELECTION = '+key:"joint/drift" or +key:"joint/checkpoint_profile"'
@@ -67,11 +67,11 @@ def test_assets_that_ask_alike_stand_on_each_other_or_are_kept_apart(ran: Path) 
     assert {"checkpoint_probes_0", "checkpoint_probes_1"} <= {name for pair in shared for name in pair}
     graph = defs.resolve_asset_graph()
     keys = {key.path[-1]: key for key in graph.materializable_asset_keys}
+    alike = {name: graph.get(key).assets_def.op.tags.get(ALIKE) for name, key in keys.items()}
     above = {name: dg.AssetSelection.assets(key).upstream().resolve(graph) for name, key in keys.items()}
     for one, two in shared:
-        if alike_tags(one) == alike_tags(two) != {}:
-            continue
-        assert keys[one] in above[two] or keys[two] in above[one], (one, two)
+        together = alike[one] is not None and alike[one] == alike[two]
+        assert together or keys[one] in above[two] or keys[two] in above[one], (one, two)
 
 
 def test_drift_is_the_difference_of_the_profile(ran: Path) -> None:

@@ -271,7 +271,7 @@ def test_500_mutated_files_import_or_are_refused_in_one_line(import_: Import, tm
     for index in range(500):
         files = [GOOD_PERSONAS.encode(), GOOD_STATEMENTS.encode()]
         files[index % 2] = _mutated(random_, files[index % 2])
-        started = time.process_time()
+        started = time.thread_time()  # of this thread: what others do meanwhile is no fault of a file
         complaint: str | None = None
         try:
             benchmark = import_(files[0], files[1])
@@ -284,7 +284,7 @@ def test_500_mutated_files_import_or_are_refused_in_one_line(import_: Import, tm
             assert sum(len(framework.personas) for framework in benchmark.frameworks().values()) == len(
                 benchmark.personas
             )
-        assert time.process_time() - started < 1
+        assert time.thread_time() - started < 1
         imported += complaint is None
         ours = (f"{tmp_path}/p.csv", f"{tmp_path}/s.csv")
         assert complaint is None or (complaint.startswith(ours) and complaint.isprintable()), complaint
