@@ -3,18 +3,19 @@ What the numbers are is not looked at here; that they pair, and say the same as 
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import yaml
 
-from influence_assets.definitions import defs
 from influence_assets.estimate import estimate_assets
 from influence_assets.project import Project
-from influence_assets.step_pool import ALIKE
 from tests.e2e.influence_projects import again, asked, influence, landed, reused, rows, seen, write_yaml
+from tests.projects import environment
 
 SELECTION = '+key:"joint/drift" or +key:"joint/checkpoint_profile"'
 OF_TWO = ("--model", "expert", "--model", "gpt2")
@@ -57,6 +58,25 @@ def test_a_trained_checkpoint_has_the_measures_of_the_untouched_one(ran: Path) -
     assert seen(ran, "expert", "checkpoint_profile").checks == {"iterations_have_the_same_measures": True}
 
 
+OF_THIS_STUDY = """
+import json
+import dagster as dg
+from influence_assets.definitions import defs
+from influence_assets.step_pool import ALIKE
+
+graph = defs.resolve_asset_graph()
+keys = sorted(graph.materializable_asset_keys)
+print(json.dumps({
+    key.path[-1]: [
+        graph.get(key).assets_def.op.tags.get(ALIKE, key.path[-1]),
+        [above.path[-1] for above in dg.AssetSelection.assets(key).upstream().resolve(graph)],
+    ]
+    for key in keys
+}))
+"""
+"""By asset: what it shares with those that ask alike, and what it stands on."""
+
+
 def test_assets_that_ask_alike_stand_on_each_other_or_are_kept_apart(ran: Path) -> None:
     """Two processes that ask the same at once would both pay for it."""
     shared = rows(
@@ -65,13 +85,12 @@ def test_assets_that_ask_alike_stand_on_each_other_or_are_kept_apart(ran: Path) 
            WHERE a.asset < b.asset""",
     )
     assert {"checkpoint_probes_0", "checkpoint_probes_1"} <= {name for pair in shared for name in pair}
-    graph = defs.resolve_asset_graph()
-    keys = {key.path[-1]: key for key in graph.materializable_asset_keys}
-    alike = {name: graph.get(key).assets_def.op.tags.get(ALIKE) for name, key in keys.items()}
-    above = {name: dg.AssetSelection.assets(key).upstream().resolve(graph) for name, key in keys.items()}
+    program = [sys.executable, "-c", OF_THIS_STUDY]
+    said = subprocess.run(program, cwd=ran, env=environment(ran), check=True, capture_output=True, text=True).stdout
+    assets: dict[str, tuple[str, list[str]]] = json.loads(said)
     for one, two in shared:
-        together = alike[one] is not None and alike[one] == alike[two]
-        assert together or keys[one] in above[two] or keys[two] in above[one], (one, two)
+        (alike, below), (other, below_other) = assets[one], assets[two]
+        assert alike == other or one in below_other or two in below, (one, two)
 
 
 def test_drift_is_the_difference_of_the_profile(ran: Path) -> None:
