@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+DPI = 110
+
 
 def canvas(
     width: float, height: float, *, panels: int = 1, rows: int = 1, share_y: bool = True
@@ -42,9 +44,16 @@ def bands(width: float, height: float, *, rows: int, panels: int) -> tuple[Figur
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG, the same bytes for the same picture."""
+    """The figure as PNG, the same bytes for the same picture. It is laid out for good: draw nothing more on it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(DPI)
+    # `savefig` would draw all of it once more for the layout alone: a third of the time.
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -23,6 +23,7 @@ from dagster._core.instance.ref import InstanceRef
 from rich.console import Console
 
 from influence_assets import records
+from influence_assets.freshness import Freshness
 from influence_assets.one_run import Outcome, Part, run_part
 from influence_assets.partitions import FAMILIES, FRAMEWORKS, MODELS
 from influence_assets.progress import terminal_bars
@@ -120,7 +121,7 @@ def run(
     failed: list[Part] = []
     tags = {SCOPE_TAG: uuid.uuid4().hex} | ({FORCE_TAG: "true"} if force else {})
     stages = _stages(todo)
-    workers = _workers(definitions, project, stages, jobs)
+    workers = _workers(definitions, project, stages, jobs, force=force)
     with quiet_instance(home) as instance, terminal_bars(console), kept_processes(instance, workers):
         observe_now(instance, project)
         for stage in stages:
@@ -143,15 +144,20 @@ def _stages(todo: Sequence[Part]) -> list[list[Part]]:
     return [list(group) for _, group in groupby(todo, lambda part: id(RECIPES[part.assets[0]].partitions))]
 
 
-def _workers(definitions: dg.Definitions, project: Project, stages: Sequence[Sequence[Part]], jobs: int) -> int:
-    """How many processes make assets of one part at once; 0 where none has assets that do not stand on each other, or
-    others than this machine's processes run them."""
+def _workers(
+    definitions: dg.Definitions, project: Project, stages: Sequence[Sequence[Part]], jobs: int, *, force: bool
+) -> int:
+    """How many processes make assets of one part at once; 0 where no part has assets to compute that do not stand on
+    each other, or others than this machine's processes run them."""
     executor, graph = project.study.executor, definitions.resolve_asset_graph()
     at_once = max(jobs, executor.at_once)
     if executor.kind == "ray" or at_once == 1:
         return 0
     alone = [part for stage in stages if jobs == 1 or len(stage) == 1 for part in stage]
-    chains = (all(above in graph.get(below).parent_keys for above, below in pairwise(part.assets)) for part in alone)
+    # What is kept as it is takes less than processes take to start.
+    fresh = Freshness(project)
+    computed = ([key for key in part.assets if force or not fresh.is_fresh((key, part.partition))] for part in alone)
+    chains = (all(above in graph.get(below).parent_keys for above, below in pairwise(keys)) for keys in computed)
     return 0 if all(chains) else at_once
 
 

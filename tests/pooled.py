@@ -60,7 +60,7 @@ def both() -> None:
 
 @dg.asset
 def alone() -> None:
-    """Fails where it is told to, and takes its time where it is told to."""
+    """Fails where it is told to, and takes its time where it is told to, also to end."""
     begin("alone")
     if (FOLDER / "fail").exists():
         raise ValueError("as it was told")
@@ -68,9 +68,8 @@ def alone() -> None:
         try:
             time.sleep(PATIENCE_S)
         finally:
-            if (FOLDER / "linger").exists():
-                begin("lingering")
-                time.sleep(PATIENCE_S)
+            begin("lingering")
+            time.sleep(PATIENCE_S)
 
 
 @dg.asset(deps=[alone])

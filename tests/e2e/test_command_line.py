@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 import yaml
@@ -17,6 +18,12 @@ from tests.projects import run_in
 def edit_study(project: Path, **settings: object) -> None:
     path = project / "data" / "study.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | settings))
+
+
+def logged(project: Path) -> list[str]:
+    """What Dagster's records say of all runs."""
+    with dg.DagsterInstance.from_config(str(project / ".dagster")) as instance:
+        return [entry.user_message for run in instance.get_runs() for entry in instance.all_logs(run.run_id)]
 
 
 def test_demo_then_everything_else(demonstrated: Path, tmp_path: Path) -> None:
@@ -50,6 +57,7 @@ def test_demo_then_everything_else(demonstrated: Path, tmp_path: Path) -> None:
 
     again = influence("demo")
     assert "No model was asked" in again.stderr
+    assert not any("steps at once" in line for line in logged(materialized)), "nothing to compute: no processes for it"
 
     estimate = influence("estimate", "persona_responses")
     assert "organism" in estimate.stderr

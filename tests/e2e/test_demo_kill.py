@@ -38,7 +38,9 @@ def killed(project: Path, n_landed: int, later_s: float) -> bool:
             assert time.monotonic() < end, (project / "demo.log").read_text()
             time.sleep(0.02)
         time.sleep(later_s)
-        workers = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
+        was_alive = process.is_alive()
+        workers = psutil.Process(process.pid).children(recursive=True) if was_alive else []
+        assert len(workers) >= 2 or not was_alive, "two assets at once, each in a process"
         process.kill()
         process.join(30)
         _, left = psutil.wait_procs(workers, timeout=30)

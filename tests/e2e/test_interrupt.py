@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.influence_projects import build, landed, paid_twice, write_yaml
+from tests.e2e.influence_projects import build, influence, landed, paid_twice, write_yaml
 from tests.projects import command, environment
 
 MODELS = {"organism": {"provider": "local", "model": "data/organism", "dtype": "float64", "device": "cpu"}}
@@ -87,8 +87,7 @@ def test_a_run_keeps_what_landed_and_goes_on(small: Path) -> None:
     assert "statement_audit" not in " ".join(before), "the last one had not"
     assert torn(small) == []
 
-    again = started(small, "run", "group:personas")
-    assert again.wait(timeout=120) == 0, again.communicate()[0]
+    influence(small, "run", "group:personas")
     after = landed(small)
     assert {name: after[name] for name in before} == before
     assert "statement_audit" in " ".join(after)

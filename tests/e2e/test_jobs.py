@@ -51,7 +51,7 @@ def test_a_killed_process_costs_its_own_partitions(many: Path) -> None:
     said = killed(many)
     assert "a process that ran partitions ended" in said
     assert "Traceback" not in said
-    done = influence(many, "run", "checkpoint_0", "--jobs", "2")
+    done = influence(many, "run", "checkpoint_0")
     assert [line for line in done.stderr.splitlines() if line.strip().endswith("1 assets: done")] != []
     assert landed(many) == MODELS
     made = dict(

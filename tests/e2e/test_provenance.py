@@ -56,14 +56,12 @@ def test_every_answer_of_a_conversation_is_found(made: Path) -> None:
 
 
 def test_the_same_study_seed_and_cache_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
-    """In a fresh project, with several processes, from the first one's replies alone. Those of the other families, with
-    replies of its own, are compared by test_demo_kill.py."""
+    """In a fresh project, from the first one's replies alone. Those of the other families, with replies of its own, and
+    with several processes, are compared by test_demo_kill.py."""
     other = small_project(tmp_path / "other")
     (other / "data" / "cache").mkdir(parents=True)
     shutil.copy(made / "data" / "cache" / "replies.sqlite", other / "data" / "cache" / "replies.sqlite")
-    influence(
-        other, "run", '+key:"influence/preference_scores_0" or +key:"steerability/steerability_matrix"', "--jobs", "2"
-    )
+    influence(other, "run", '+key:"influence/preference_scores_0" or +key:"steerability/steerability_matrix"')
     again = landed(other)
     assert {"influence.judgements", "steerability.matrix"} <= {name.split()[0] for name in again}
     assert again.items() <= landed(made).items()
