@@ -53,7 +53,7 @@ def png(figure: Figure) -> bytes:
         layout.execute(figure)
         figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 
