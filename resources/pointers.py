@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from resources.content import canonical, sha256_of
@@ -128,7 +129,7 @@ class Pointers:
 
     def contents(self, table: str) -> list[bytes]:
         """Every pointer file of a table as it stands, in the order of the partitions' hashes."""
-        folder = str(self.folder(table))
+        folder = f"{self._folder}/{table}"
         found: list[bytes] = []
         if not os.path.isdir(folder):
             return found
@@ -142,7 +143,8 @@ class Pointers:
 
     def all(self, table: str) -> list[Pointer]:
         """Every pointer of a table, in the order of the partitions' hashes."""
-        return [decode(content, self.folder(table)) for content in self.contents(table)]
+        place = f"{self._folder}/{table}"
+        return [decode(content, place) for content in self.contents(table)]
 
 
 def partition_id(partition: Mapping[str, str]) -> str:
@@ -150,24 +152,29 @@ def partition_id(partition: Mapping[str, str]) -> str:
     return sha256_of(dict(partition))
 
 
+@lru_cache(maxsize=50_000)  # every publication reads all pointers, and few are new
+def _decoded(content: bytes | str) -> Pointer:
+    found = json.loads(content)
+    provenance = Provenance(
+        run_id=found["run_id"],
+        code_version=found["code_version"],
+        inputs=found["inputs"],
+        at=datetime.fromisoformat(found["at"]),
+    )
+    return Pointer(
+        table=found["table"],
+        partition=found["partition"],
+        data_version=found["data_version"],
+        rows=found["rows"],
+        shape=found["shape"],
+        provenance=provenance,
+    )
+
+
 def decode(content: bytes | str, place: Path | str) -> Pointer:
     """An encoded pointer; `WarehouseError` names the place when it is none."""
     try:
-        found = json.loads(content)
-        provenance = Provenance(
-            run_id=found["run_id"],
-            code_version=found["code_version"],
-            inputs=found["inputs"],
-            at=datetime.fromisoformat(found["at"]),
-        )
-        return Pointer(
-            table=found["table"],
-            partition=found["partition"],
-            data_version=found["data_version"],
-            rows=found["rows"],
-            shape=found["shape"],
-            provenance=provenance,
-        )
+        return _decoded(content)
     except (ValueError, KeyError, TypeError) as error:
         raise WarehouseError(
             f"{place}: not a pointer file ({one_line(error)}); remove it and materialize again"
