@@ -79,7 +79,10 @@ def kept_processes(instance: dg.DagsterInstance, workers: int) -> Iterator[None]
 
 class StepPool(Executor):
     """At most `workers` steps at once, those with most steps above one another behind them first. A process that dies
-    costs the step that it was at."""
+    costs the step that it was at.
+
+    Where no two steps may run at once, the run's own process executes them, unless processes wait for them.
+    """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -89,13 +92,15 @@ class StepPool(Executor):
         return RetryMode.ENABLED
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
-        kept = bool(_KEPT)
+        kept, heights = bool(_KEPT), _heights(execution_plan)
+        if not kept and len(set(heights.values())) == len(heights):  # each stands on the one before
+            yield from InProcessExecutor(self.retries).execute(plan_context, execution_plan)
+            return
         processes, _KEPT[:] = _KEPT[: self._workers], _KEPT[self._workers :]
         data = EngineEventData.multiprocess(os.getpid(), execution_plan.step_keys_to_execute)
         message = f"Executing {self._workers} steps at once, each in a process of its own"
         yield DagsterEvent.engine_event(plan_context, message, data)
         slots = InstanceConcurrencyContext(plan_context.instance, plan_context.dagster_run)
-        heights = _heights(execution_plan)
         active = ActiveExecution(
             execution_plan,
             self.retries,

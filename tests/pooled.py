@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -95,18 +96,24 @@ ASSETS = [left, right, both, alone, after_alone, dying, after_dying]
 defs = dg.Definitions(assets=ASSETS, executor=steps_executor(1), resources={"io_manager": dg.FilesystemIOManager()})
 
 
-def main(result: Path) -> None:
+def execute(instance: dg.DagsterInstance, assets: Sequence[dg.AssetsDefinition] = ASSETS) -> dg.JobExecutionResult:
+    """A run of these assets, two at once."""
     job = ReconstructableRepository(ModuleCodePointer("tests.pooled", "defs"))
+    return dg.execute_job(
+        job.get_reconstructable_job("__ASSET_JOB"),
+        instance=instance,
+        run_config={
+            "execution": {"config": {"workers": 2}},
+            "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+        },
+        asset_selection=[asset.key for asset in assets],
+        raise_on_error=False,
+    )
+
+
+def main(result: Path) -> None:
     with dg.DagsterInstance.get() as instance, capture_interrupts(), kept_processes(instance, 2):
-        done = dg.execute_job(
-            job.get_reconstructable_job("__ASSET_JOB"),
-            instance=instance,
-            run_config={
-                "execution": {"config": {"workers": 2}},
-                "loggers": {"console": {"config": {"log_level": "ERROR"}}},
-            },
-            raise_on_error=False,
-        )
+        done = execute(instance)
         kinds = {event.step_key: event.event_type_value for event in done.all_events if event.step_key}
         failed = {e.step_key: e.step_failure_data.error.message for e in done.all_events if e.is_step_failure}
     result.write_text(json.dumps({"success": done.success, "last": kinds, "failed": failed}))

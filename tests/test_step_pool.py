@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import psutil
+import pytest
 import yaml
 
+from tests import pooled
 from tests.projects import CHECKOUT, environment, project
 
 __all__ = ["project"]
@@ -68,6 +71,13 @@ def test_a_failure_and_a_death_cost_what_stands_on_them(project: Path) -> None:
     assert len({(folder / f"dying-{number}").read_text() for number in (0, 1)}) == 2
     processes = {(folder / name).read_text() for name in ("left", "right", "both", "alone", "after_dying")}
     assert len(processes) <= 3, "two at once, and one in place of the one that was killed"
+
+
+def test_steps_of_which_no_two_may_run_at_once_need_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled, "FOLDER", tmp_path)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert pooled.execute(instance, [pooled.alone, pooled.after_alone]).success
+    assert {(tmp_path / name).read_text() for name in ("alone", "after_alone")} == {str(os.getpid())}
 
 
 def await_file(process: subprocess.Popen[str], path: Path) -> None:
