@@ -13,7 +13,7 @@ import polars as pl
 from influence_assets.interrupts import as_keyboard_interrupt
 from influence_assets.progress import reporter
 from influence_assets.project import Project
-from influence_assets.slices import Slice
+from influence_assets.recipes import Recipe
 from influence_assets.standing import Standing
 from resources.asking import Models
 from resources.asking import Progress as Callback
@@ -37,22 +37,14 @@ class Step(Standing):
     context: dg.AssetExecutionContext
 
     @classmethod
-    def of(
-        cls,
-        context: dg.AssetExecutionContext,
-        project: Project,
-        *,
-        dimension: str,
-        reads: tuple[Slice, ...],
-        writes: tuple[Slice, ...],
-    ) -> Step:
+    def of(cls, context: dg.AssetExecutionContext, project: Project, recipe: Recipe) -> Step:
         return cls(
             project=project,
             asset=str(context.asset_key.path[-1]),
             partition=context.partition_key,
-            dimension=dimension,
-            reads=reads,
-            writes=writes,
+            dimension=recipe.dimension,
+            reads=recipe.reads,
+            writes=recipe.writes,
             context=context,
         )
 

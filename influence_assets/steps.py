@@ -91,16 +91,10 @@ def landed(
             op_tags=step_tags(PROJECT.study.executor, key.path[-1]) | alike_tags(asks_alike),
             owners=["team:influence-assets"],
             metadata=landing.table_metadata([one.table for one in recipe.writes]),
-            check_specs=[
-                *(dg.AssetCheckSpec(name, asset=key) for name in checks),
-                *(dg.AssetCheckSpec(name, asset=key, blocking=True) for name in blocking),
-            ],
+            check_specs=[*_check_specs(key, checks), *_check_specs(key, blocking, blocking=True)],
         )
         def asset(context: dg.AssetExecutionContext, project: ProjectResource):  # type: ignore[no-untyped-def]
-            step = Step.of(
-                context, project.open(), dimension=recipe.dimension, reads=recipe.reads, writes=recipe.writes
-            )
-            return _materialize(step, recipe, compute, _Shown(show, check))
+            return _materialize(Step.of(context, project.open(), recipe), recipe, compute, _Shown(show, check))
 
         return asset
 
@@ -110,6 +104,10 @@ def landed(
 def about_traits(iteration: int) -> str:
     """`asks_alike` of the families that ask a checkpoint what persona it is and where it stands on traits."""
     return f"the model of iteration {iteration} about traits"
+
+
+def _check_specs(key: dg.AssetKey, names: Sequence[str], *, blocking: bool = False) -> list[dg.AssetCheckSpec]:
+    return [dg.AssetCheckSpec(name, asset=key, blocking=blocking) for name in names]
 
 
 def _dependencies(reads: Sequence[Slice], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetDep]:
