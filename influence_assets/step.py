@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -13,13 +13,15 @@ import polars as pl
 from influence_assets.interrupts import as_keyboard_interrupt
 from influence_assets.progress import reporter
 from influence_assets.project import Project
-from influence_assets.recipes import Recipe
 from influence_assets.standing import Standing
 from resources.asking import Models
 from resources.asking import Progress as Callback
 from resources.errors import InfluenceError
 from resources.registry import Registry
 from resources.tables import Table
+
+if TYPE_CHECKING:
+    from influence_assets.recipes import Recipe  # reads the project of this process as it is imported
 
 T = TypeVar("T")
 
