@@ -213,6 +213,7 @@ def serve(address: str) -> None:
         listener.listen()  # who comes now is answered when everything is there
         for name in PRELOADED:
             importlib.import_module(name)
+        assert "influence_assets.partitions" not in sys.modules, "forks would all have the project of this process"
         gc.collect()
         gc.freeze()  # what a fork's collector does not visit is not copied
         become = _Server(listener).serve()
